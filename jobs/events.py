@@ -1,0 +1,96 @@
+"""What a running job says of itself: one JSON line an event in `events.jsonl`, append only."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from jobs.frozen import Frozen
+
+FILE_NAME = "events.jsonl"
+MAX_LINE = 64 * 1024  # bytes; a longer line is not ours
+
+
+class _Event(Frozen):
+    at: float = Field(default_factory=time.time, description="seconds since the epoch")
+
+
+class Stage(_Event):
+    """A new piece of work begins; the one before it is done."""
+
+    type: Literal["stage"] = "stage"
+    name: str = Field(description="one of the names of the Plan, e.g. calibrate")
+
+
+class Plan(_Event):
+    """All stages to come, in order: the first event of a job."""
+
+    type: Literal["plan"] = "plan"
+    stages: tuple[tuple[str, str], ...] = Field(description="(name, title) pairs, e.g. (calibrate, Calibrating)")
+
+
+class Progress(_Event):
+    """How far the current stage is."""
+
+    type: Literal["progress"] = "progress"
+    done: int = Field(ge=0)
+    total: int = Field(ge=0, description="0 when it cannot be known")
+    unit: str = "images"
+
+
+class Metric(_Event):
+    """A number as soon as it is measured, shown before the report exists."""
+
+    type: Literal["metric"] = "metric"
+    which: Literal["before", "after"]
+    name: str
+    value: float
+    unit: str = ""
+
+
+class Note(_Event):
+    """Something a person should know."""
+
+    type: Literal["note"] = "note"
+    level: Literal["info", "warning", "error"] = "info"
+    message: str
+    hint: str = ""
+
+
+Event = Annotated[Plan | Stage | Progress | Metric | Note, Field(discriminator="type")]
+Emit = Callable[[Plan | Stage | Progress | Metric | Note], None]
+
+_adapter: TypeAdapter[Plan | Stage | Progress | Metric | Note] = TypeAdapter(Event)
+
+
+def append(job_dir: Path, event: Plan | Stage | Progress | Metric | Note) -> None:
+    """Add one line. Lines under 4 KB written with O_APPEND do not mix with another writer's."""
+    with (job_dir / FILE_NAME).open("ab", buffering=0) as file:
+        file.write(event.model_dump_json().encode() + b"\n")
+
+
+def read(job_dir: Path, offset: int = 0) -> tuple[list[Plan | Stage | Progress | Metric | Note], int]:
+    """Events from byte `offset` on, and the offset to go on from.
+
+    A line still being written is left for the next call; a line that does not fit the schema is dropped, since a
+    worker is not trusted.
+    """
+    path = job_dir / FILE_NAME
+    if not path.exists():
+        return [], 0
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read()
+    whole, _, _ = data.rpartition(b"\n")
+    events = []
+    for line in whole.splitlines():
+        if len(line) > MAX_LINE:
+            continue
+        try:
+            events.append(_adapter.validate_python(json.loads(line)))
+        except (ValidationError, ValueError, RecursionError):
+            continue
+    return events, offset + len(whole) + bool(whole)

@@ -1,0 +1,100 @@
+"""What a check of an upload found: the model, the dataset, the tasks that fit, and every problem."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from jobs.frozen import Frozen
+
+FILE_NAME = "findings.json"
+
+
+class Problem(Frozen):
+    """Something wrong, beside the thing it is about. An `error` blocks the start, a `warning` does not."""
+
+    level: Literal["error", "warning", "info"]
+    where: Literal["model", "dataset", "settings"]
+    message: str
+    hint: str = ""
+    items: tuple[str, ...] = Field(default=(), description="the files or entries it is about, at most 100")
+    kind: str = Field(default="", description="kind of the error, see jobs.errors; empty for a remark")
+
+
+class Port(Frozen):
+    """An input or output. A dimension that is not fixed is -1."""
+
+    name: str
+    shape: tuple[int, ...]
+    type: str = Field(description="element type, e.g. f32")
+    layout: str = Field(default="", description="e.g. NCHW, as declared or found")
+
+
+class Node(Frozen):
+    """An operation of the graph, by the name and type that ignored scopes use."""
+
+    name: str
+    type: str
+
+
+class ModelFindings(Frozen):
+    """A model as it was read."""
+
+    format: str = Field(description="e.g. OpenVINO IR, ONNX")
+    name: str
+    size_bytes: int
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    precision: str = Field(description="of the weights: FP32, FP16, mixed, INT8")
+    parameters: int
+    gflops: float
+    model_info: dict[str, str] = Field(default_factory=dict, description="rt_info/model_info as text")
+    labels: tuple[str, ...] = ()
+    nodes: tuple[Node, ...] = Field(default=(), description="what an ignored scope can name")
+    recipe: dict[str, str] = Field(default_factory=dict, description="rt_info/model_info/optimization_config as text")
+
+
+class SamplePicture(Frozen):
+    """A thumbnail of an image with its label, as a file beside the findings."""
+
+    file: str
+    label: str
+
+
+class Split(Frozen):
+    """A part of the dataset as it came: images per class."""
+
+    name: str
+    images: int
+    per_class: dict[str, int] = Field(default_factory=dict)
+
+
+class DatasetFindings(Frozen):
+    """A dataset as it was read."""
+
+    format: str = Field(description="e.g. One folder a class, COCO")
+    name: str
+    size_bytes: int
+    labels: tuple[str, ...]
+    labelled: bool = True
+    images: int
+    splits: tuple[Split, ...]
+    calibration: int = Field(description="images that would calibrate")
+    validation: int = Field(description="images that would measure accuracy")
+    pictures: tuple[SamplePicture, ...] = ()
+
+
+class Findings(Frozen):
+    """The result of a check; either half is there when its file was given and could be read."""
+
+    version: Literal[1] = 1
+    model: ModelFindings | None = None
+    dataset: DatasetFindings | None = None
+    tasks: tuple[str, ...] = Field(default=(), description="tasks that fit, best first")
+    problems: tuple[Problem, ...] = ()
+    seconds_estimate: float | None = Field(default=None, description="of a whole job, from three images")
+    memory_estimate_bytes: int | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a job on this could not start."""
+        return any(problem.level == "error" for problem in self.problems)

@@ -1,0 +1,1 @@
+"""`configs/` as typed models: OTX's own files, the parameters they offer, and the options they come to."""

@@ -1,0 +1,1 @@
+"""The web app: pages, history, queue, uploads. Never imports an engine."""
