@@ -5,8 +5,23 @@ from typing import Literal
 from pydantic import Field
 
 from jobs.frozen import Frozen
+from jobs.spec import Limits, Source, TaskName
 
 FILE_NAME = "findings.json"
+REQUEST_NAME = "check.json"
+
+
+class CheckRequest(Frozen):
+    """What to check: `check.json` in the directory of the check."""
+
+    version: Literal[1] = 1
+    kind: Literal["model", "dataset"]
+    source: Source
+    task: TaskName | None = Field(default=None, description="when the person has chosen one")
+    model_settings: dict[str, str] = Field(default_factory=dict)
+    seed: int = 0
+    allow_code: bool = False
+    limits: Limits = Limits(wall_seconds=300)
 
 
 class Problem(Frozen):

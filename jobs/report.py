@@ -49,7 +49,7 @@ class Speed(Frozen):
     latency_ratio_low: float
     latency_ratio_high: float
     reference: str = Field(
-        description="what `ratio` compares with, e.g. the float model in BF16, as it runs by default"
+        description="what `ratio` compares with, e.g. the float model as it runs by default, in BF16"
     )
     fp32: Rate | None = Field(default=None, description="the float model held to FP32, where the default is not FP32")
     fp32_ratio: float | None = None

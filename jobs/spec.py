@@ -158,9 +158,7 @@ class JobSpec(Frozen):
         default_factory=dict, description="Model API's parameters by name; they win over rt_info"
     )
     config_keys: tuple[ConfigKey, ...] = Field(default=(), description="what became of the configuration files' keys")
-    given: dict[str, str] = Field(
-        default_factory=dict, description="the settings the person changed, as --set takes them"
-    )
+    given: dict[str, str] = Field(default_factory=dict, description="settings the person changed, as --set takes them")
     device: str = "CPU"
     hint: Literal["throughput", "latency"] = "throughput"
     max_drop: float = Field(default=0.01, ge=0, le=1, description="loss on the primary metric that is accepted")
