@@ -1,0 +1,317 @@
+"""What all pages are made of: numbers with their units, badges, cards, lists. Everything put in is escaped.
+
+Each function returns `Markup`, which is what goes into `gr.HTML`; plain `str` given to any of them is text, never
+markup, wherever it came from.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, Literal, ParamSpec, TypeVar
+
+import gradio as gr
+from markupsafe import Markup, escape
+
+from jobs.errors import JobError
+from jobs.findings import Problem
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Tone = Literal["good", "bad", "unsure", "accent", "plain"]
+Text = str | Markup
+
+MINUS = "\u2212"
+SPACE = "\u00a0"  # between a number and its unit, so that they stay on one line
+NOTHING = "\u2013"
+
+logger = logging.getLogger(__name__)
+
+
+# --- numbers
+
+
+def number(value: float, digits: int = 0, *, sign: bool = False) -> str:
+    """1234.5 as "1,234", with a real minus sign; `sign` writes the plus too."""
+    text = f"{value:{'+' if sign else ''},.{digits}f}"
+    if not any(figure in text for figure in "123456789"):
+        text = text.lstrip("+-")  # no minus zero
+    return text.replace("-", MINUS)
+
+
+def digits_for(half_width: float) -> int:
+    """How many decimals an interval of this half width justifies: 0 for 3, 1 for 0.4, 2 for 0.05."""
+    if not half_width or not math.isfinite(half_width):
+        return 1
+    return min(4, max(0, math.ceil(-math.log10(abs(half_width)))))
+
+
+def percent(fraction: float, digits: int = 1) -> str:
+    """A fraction as "80.5 %"."""
+    return f"{number(fraction * 100, digits)}{SPACE}%"
+
+
+def points(fraction: float, digits: int = 1) -> str:
+    """A difference of two fractions as "−0.1 points"."""
+    return f"{number(fraction * 100, digits, sign=True)}{SPACE}points"
+
+
+def times(ratio: float, digits: int = 2) -> str:
+    """A ratio as "1.40×"."""
+    return f"{number(ratio, digits)}×"
+
+
+def significant(value: float, figures: int = 3) -> str:
+    """So many figures that matter, at least all before the point: "5,043", "98.7", "0.28"."""
+    if not value or not math.isfinite(value):
+        return number(0)
+    rounded = float(f"{value:.{figures - 1}e}")  # 0.9996 has no more digits than the 1.00 it becomes
+    return number(value, max(0, figures - 1 - math.floor(math.log10(abs(rounded)))))
+
+
+def throughput(images_a_second: float) -> str:
+    """ "5,043 images/s" """
+    return f"{significant(images_a_second)}{SPACE}images/s"
+
+
+def milliseconds(value: float) -> str:
+    """ "3.42 ms" """
+    return f"{significant(value)}{SPACE}ms"
+
+
+def size(size_bytes: float) -> str:
+    """Bytes as "1.07 MB", in powers of 1000 as disks and downloads count."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if abs(size_bytes) < 999.5 or unit == "GB":
+            break
+        size_bytes /= 1000
+    return f"{significant(size_bytes)}{SPACE}{unit}"
+
+
+def count(value: float, noun: str = "", plural: str = "") -> str:
+    """ "2,000", "1 image", "3 images" """
+    if not noun:
+        return number(value)
+    return f"{number(value)}{SPACE}{noun if value == 1 else plural or noun + 's'}"
+
+
+def millions(value: float) -> str:
+    """Parameters of a model as "0.27 M"; small ones in full."""
+    return number(value) if value < 10_000 else f"{significant(value / 1e6)}{SPACE}M"
+
+
+def duration(seconds: float) -> str:
+    """ "0.4 s", "48 s", "2 min 5 s", "1 h 3 min" """
+    if seconds < 9.95:
+        return f"{number(seconds, 1)}{SPACE}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}{SPACE}s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}{SPACE}min" + (f" {rest}{SPACE}s" if rest else "")
+    hours, minutes = divmod(minutes, 60)
+    return f"{number(hours)}{SPACE}h" + (f" {minutes}{SPACE}min" if minutes else "")
+
+
+def ago(moment: datetime, now: datetime | None = None) -> Markup:
+    """ "3 min ago", with the full date and time (UTC) on hover. A moment without a zone is UTC."""
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        moment.isoformat(timespec="seconds"), f"{moment:%Y-%m-%d %H:%M:%S} UTC", _distance(moment, seconds)
+    )
+
+
+def _distance(moment: datetime, seconds: float) -> str:
+    if abs(seconds) < 45:
+        return "just now" if seconds >= 0 else "in a moment"
+    units = (("min", 60.0, 90 * 60.0), ("h", 3600.0, 36 * 3600.0), ("days", 86400.0, 14 * 86400.0))
+    for unit, length, until in units:
+        if abs(seconds) < until:
+            amount = f"{round(abs(seconds) / length)}{SPACE}{unit}"
+            return f"{amount} ago" if seconds > 0 else f"in {amount}"
+    return f"{moment:%Y-%m-%d}"
+
+
+# --- pieces of a page
+
+
+def join(pieces: Iterable[Text], between: Text = "") -> Markup:
+    """All pieces in a row; plain text among them is escaped."""
+    return escape(between).join(pieces)
+
+
+def element(tag: str, *children: Text, classes: str = "", **attributes: str | None) -> Markup:
+    """`<tag class=…>children</tag>`. An underscore in an attribute's name is a hyphen; None leaves it out."""
+    given = {"class": classes or None, **{name.rstrip("_").replace("_", "-"): v for name, v in attributes.items()}}
+    written = join(Markup(' {}="{}"').format(name, value) for name, value in given.items() if value is not None)
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(tag), written, join(children))
+
+
+def badge(word: Text, tone: Tone = "plain") -> Markup:
+    """A short word in its colour. The word alone must say it all."""
+    return element("span", word, classes=f"ow-badge ow-{tone}")
+
+
+STATES: Mapping[str, tuple[str, Tone]] = {
+    "queued": ("Queued", "plain"),
+    "running": ("Running", "accent"),
+    "succeeded": ("Finished", "good"),
+    "failed": ("Failed", "bad"),
+    "cancelled": ("Cancelled", "plain"),
+}
+
+
+def state(name: str) -> Markup:
+    """The state of a job as a badge."""
+    word, tone = STATES.get(name, (name, "plain"))
+    return element("span", word, classes=f"ow-badge ow-{tone} ow-state ow-state-{escape(name)}")
+
+
+VERDICTS: Mapping[str, tuple[str, Tone]] = {
+    "held": ("Accuracy held", "good"),
+    "lost": ("Accuracy lost", "bad"),
+    "cannot_tell": ("Cannot tell yet", "unsure"),
+}
+
+
+def verdict(name: str) -> Markup:
+    """The verdict on accuracy as a badge."""
+    word, tone = VERDICTS.get(name, (name, "plain"))
+    return badge(word, tone)
+
+
+def card(title: Text, *body: Text, classes: str = "") -> Markup:
+    """A box with a heading. An empty title leaves the heading out."""
+    heading = [element("h3", title)] if title else []
+    return element("section", *heading, *body, classes=f"ow-card {classes}".strip())
+
+
+def facts(pairs: Iterable[tuple[Text, Text]]) -> Markup:
+    """Names with their values, one a line."""
+    rows = (element("div", element("dt", name), element("dd", value)) for name, value in pairs)
+    return element("dl", *rows, classes="ow-facts")
+
+
+def link(href: str, text: Text, *, classes: str = "", **attributes: str | None) -> Markup:
+    """A link. Addresses of our own are relative ("jobs", "job?id=…"), so that they hold behind any proxy."""
+    return element("a", text, href=href, classes=classes, **attributes)
+
+
+def button_link(href: str, text: Text, *, primary: bool = False, **attributes: str | None) -> Markup:
+    """A link that looks like a button."""
+    return link(href, text, classes="ow-button ow-primary" if primary else "ow-button", **attributes)
+
+
+def table(head: Sequence[Text], rows: Iterable[Sequence[Text]], *, caption: Text = "", classes: str = "") -> Markup:
+    """A table which becomes a list of cards on a narrow screen, each value beside its column's name."""
+    top = element("tr", *(element("th", cell, scope="col") for cell in head))
+    names = [Markup(cell).striptags() if isinstance(cell, Markup) else cell for cell in head]
+    lines = [
+        element("tr", *(element("td", cell, data_name=name) for name, cell in zip(names, row, strict=True)))
+        for row in rows
+    ]
+    title = [element("caption", caption)] if caption else []
+    return element(
+        "table", *title, element("thead", top), element("tbody", *lines), classes=f"ow-table {classes}".strip()
+    )
+
+
+def notice(text: Text, tone: Tone = "plain", hint: Text = "") -> Markup:
+    """A sentence that stands out, with what to do about it."""
+    what = [element("p", hint, classes="ow-hint")] if hint else []
+    return element("div", element("p", text), *what, classes=f"ow-notice ow-{tone}")
+
+
+LEVELS: Mapping[str, tuple[str, Tone]] = {
+    "error": ("Blocks the start", "bad"),
+    "warning": ("Warning", "unsure"),
+    "info": ("Note", "plain"),
+}
+
+
+def problems(found: Iterable[Problem]) -> Markup:
+    """Every problem with what to do; blocking ones first. Empty when there is none."""
+    order = list(LEVELS)
+    lines = [_problem(problem) for problem in sorted(found, key=lambda problem: order.index(problem.level))]
+    return element("ul", *lines, classes="ow-problems") if lines else Markup()
+
+
+def _problem(problem: Problem) -> Markup:
+    word, tone = LEVELS[problem.level]
+    hint = [element("p", problem.hint, classes="ow-hint")] if problem.hint else []
+    items = [more(count(len(problem.items), "entry", "entries"), _names(problem.items))] if problem.items else []
+    return element("li", badge(word, tone), element("p", problem.message), *hint, *items, classes=f"ow-{tone}")
+
+
+def _names(names: Sequence[str]) -> Markup:
+    return element("ul", *(element("li", name) for name in names), classes="ow-names")
+
+
+def more(summary: Text, *body: Text) -> Markup:
+    """What opens on a click."""
+    return element("details", element("summary", summary), *body, classes="ow-more")
+
+
+def empty(sentence: Text, action: Text = "") -> Markup:
+    """What an empty page says: one sentence, and what to do."""
+    return element("div", element("p", sentence), action, classes="ow-empty")
+
+
+def working(text: Text, done: float | None = None) -> Markup:
+    """A line which says what is being done, with a bar; `done` is a fraction, None while it cannot be known."""
+    if done is None:
+        bar = element("span", classes="ow-bar ow-moving", aria_hidden="true")
+    else:
+        share = f"width:{100 * min(1.0, max(0.0, done)):.1f}%"
+        bar = element("span", element("span", style=share), classes="ow-bar", aria_hidden="true")
+    return element("div", element("p", text), bar, classes="ow-working", role="status")
+
+
+# --- handlers
+
+
+def handler(function: Callable[P, R]) -> Callable[P, R]:
+    """For every function behind a button: what goes wrong becomes a sentence, never a traceback.
+
+    A `JobError` says itself what is wrong and what to do. Anything else is a bug: its details go to the log.
+    """
+    if iscoroutinefunction(function):
+
+        @wraps(function)
+        async def waiting(*args: P.args, **kwargs: P.kwargs) -> Any:
+            try:
+                return await function(*args, **kwargs)
+            except Exception as error:
+                raise _sentence(error, function) from None
+
+        return waiting  # type: ignore[return-value]  # a coroutine function again, which R cannot say
+
+    @wraps(function)
+    def plain(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            raise _sentence(error, function) from None
+
+    return plain
+
+
+def _sentence(error: Exception, function: Callable[..., Any]) -> Exception:
+    if isinstance(error, gr.Error):
+        return error
+    if isinstance(error, JobError):
+        return gr.Error(str(escape(f"{error.message} {error.hint}".strip())), title="", print_exception=False)
+    logger.error("the handler %s failed", function.__qualname__, exc_info=error)
+    return gr.Error(
+        "Something went wrong on this page. Reload it and try again; the server's log says more.",
+        title="",
+        print_exception=False,
+    )
+
+
+LIGHT: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""For events whose handler takes milliseconds: not behind the queue, no spinner, not in any API."""
