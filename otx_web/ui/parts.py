@@ -6,11 +6,11 @@ markup, wherever it came from.
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
-from inspect import iscoroutinefunction
-from typing import Any, Literal, ParamSpec, TypeVar
+from inspect import isasyncgenfunction, iscoroutinefunction, signature
+from typing import Any, Literal
 
 import gradio as gr
 from markupsafe import Markup, escape
@@ -18,8 +18,6 @@ from markupsafe import Markup, escape
 from jobs.errors import JobError
 from jobs.findings import Problem
 
-P = ParamSpec("P")
-R = TypeVar("R")
 Tone = Literal["good", "bad", "unsure", "accent", "plain"]
 Text = str | Markup
 
@@ -274,30 +272,48 @@ def working(text: Text, done: float | None = None) -> Markup:
 # --- handlers
 
 
-def handler(function: Callable[P, R]) -> Callable[P, R]:
+def handler(function: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
     """For every function behind a button: what goes wrong becomes a sentence, never a traceback.
 
     A `JobError` says itself what is wrong and what to do. Anything else is a bug: its details go to the log.
+    `bound` are the first arguments (the services), given here since Gradio looks for `gr.Request` in the signature and
+    does not see through `functools.partial`.
     """
-    if iscoroutinefunction(function):
+    if isasyncgenfunction(function):
 
         @wraps(function)
-        async def waiting(*args: P.args, **kwargs: P.kwargs) -> Any:
+        async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
             try:
-                return await function(*args, **kwargs)
+                async for value in function(*bound, *args, **kwargs):
+                    yield value
             except Exception as error:
                 raise _sentence(error, function) from None
 
-        return waiting  # type: ignore[return-value]  # a coroutine function again, which R cannot say
+    elif iscoroutinefunction(function):
 
-    @wraps(function)
-    def plain(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except Exception as error:
-            raise _sentence(error, function) from None
+        @wraps(function)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await function(*bound, *args, **kwargs)
+            except Exception as error:
+                raise _sentence(error, function) from None
 
-    return plain
+    else:
+
+        @wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*bound, *args, **kwargs)
+            except Exception as error:
+                raise _sentence(error, function) from None
+
+    return _without_bound(wrapper, function, len(bound))
+
+
+def _without_bound(wrapper: Callable[..., Any], function: Callable[..., Any], bound: int) -> Callable[..., Any]:
+    whole = signature(function)
+    wrapper.__signature__ = whole.replace(parameters=list(whole.parameters.values())[bound:])  # type: ignore[attr-defined]
+    return wrapper
 
 
 def _sentence(error: Exception, function: Callable[..., Any]) -> Exception:
