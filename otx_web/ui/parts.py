@@ -331,3 +331,6 @@ def _sentence(error: Exception, function: Callable[..., Any]) -> Exception:
 
 LIGHT: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """For events whose handler takes milliseconds: not behind the queue, no spinner, not in any API."""
+
+WORKING: Mapping[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
+"""For events whose handler works for a while and says so itself by yielding."""

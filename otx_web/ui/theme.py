@@ -7,21 +7,10 @@ import gradio as gr
 
 STYLE = Path(__file__).with_name("style.css")
 
-HEAD = """
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<script>
-  {
-    const names = { jobs: "Jobs", job: "Job", compare: "Compare", library: "Library" };
-    const here = names[location.pathname.split("/").pop()];
-    if (here) addEventListener("load", () => { document.title = here + " · OTX Web"; });
-  }
-</script>
-"""
-
 
 def appearance() -> dict[str, Any]:
     """What `gr.mount_gradio_app` or `launch` needs besides the Blocks: theme, style, and no footer of Gradio's."""
-    return {"theme": theme(), "css_paths": STYLE, "head": HEAD, "footer_links": [], "run_history": False}
+    return {"theme": theme(), "css_paths": STYLE, "footer_links": [], "run_history": False}
 
 
 def theme() -> gr.themes.Base:

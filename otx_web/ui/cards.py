@@ -1,0 +1,92 @@
+"""What a check found of a model or a dataset, as cards: shown on Optimise and in the Library."""
+
+from collections.abc import Iterable
+
+from markupsafe import Markup
+
+from jobs.findings import DatasetFindings, ModelFindings, Port, Problem, Split
+from otx_web.ui import parts
+from otx_web.ui.parts import Text
+
+SPLITS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def thumbnails(digest: str) -> str:
+    """Address of the folder where the check of an upload left its pictures."""
+    return f"files/uploads/{digest}"
+
+
+def model(found: ModelFindings) -> Markup:
+    """Format, inputs and outputs, precision, size of the network, labels."""
+    rows: list[tuple[Text, Text]] = [
+        ("Format", f"{found.format}, {parts.size(found.size_bytes)}"),
+        ("Input" if len(found.inputs) == 1 else "Inputs", _ports(found.inputs)),
+        ("Output" if len(found.outputs) == 1 else "Outputs", _ports(found.outputs)),
+        ("Weights", f"{found.precision}, {parts.millions(found.parameters)} parameters"),
+        ("Work", f"{parts.significant(found.gflops)} GFLOPs an image"),
+        ("Labels", _labels(found.labels) if found.labels else "not in the file; taken in order from the dataset"),
+    ]
+    return parts.facts(rows)
+
+
+def _ports(ports: Iterable[Port]) -> Markup:
+    return parts.join((_port(port) for port in ports), Markup("<br>"))
+
+
+def _port(port: Port) -> Markup:
+    shape = "×".join("?" if size < 0 else str(size) for size in port.shape)
+    layout = f" {port.layout}" if port.layout else ""
+    return parts.join(
+        [f"{shape or 'one number'} {port.type}{layout} ", parts.element("span", port.name, classes="ow-muted")]
+    )
+
+
+def _labels(labels: tuple[str, ...]) -> Markup:
+    if len(labels) <= 8:
+        return parts.join([", ".join(labels)])
+    all_ = parts.element("p", ", ".join(labels), classes="ow-small ow-muted")
+    return parts.more(f"{', '.join(labels[:4])} and {len(labels) - 4} more", all_)
+
+
+def dataset(found: DatasetFindings, thumbnails: str) -> Markup:
+    """Layout, classes, images per class and split, and six pictures; `thumbnails` is the address of their folder."""
+    classes = parts.count(len(found.labels), "class", "classes") if found.labelled else "no labels"
+    rows: list[tuple[Text, Text]] = [
+        ("Layout", f"{found.format}, {parts.size(found.size_bytes)}"),
+        ("Images", f"{parts.count(found.images)}, {classes}"),
+        ("Used to", f"calibrate {parts.count(found.calibration)}, measure accuracy {parts.count(found.validation)}"),
+    ]
+    if not found.labelled:
+        rows.append(("Accuracy", "is the agreement with the original model, since the images carry no labels"))
+    pictures = [_pictures(found, thumbnails)] if found.pictures else []
+    return parts.join([parts.facts(rows), *pictures, _per_class(found)])
+
+
+def _pictures(found: DatasetFindings, thumbnails: str) -> Markup:
+    figures = (
+        parts.element(
+            "figure",
+            Markup('<img src="{}" alt="{}" loading="lazy">').format(f"{thumbnails}/{picture.file}", picture.label),
+            parts.element("figcaption", picture.label),
+        )
+        for picture in found.pictures[:6]
+    )
+    return parts.element("div", *figures, classes="ow-pictures")
+
+
+def _per_class(found: DatasetFindings) -> Markup:
+    splits = [split for split in found.splits if split.per_class]
+    if not splits:
+        return Markup()
+    head = ["Class", *(_split_name(split) for split in splits)]
+    rows = [[label, *(parts.count(split.per_class.get(label, 0)) for split in splits)] for label in found.labels[:200]]
+    return parts.more("Images per class", parts.table(head, rows, classes="ow-compact"))
+
+
+def _split_name(split: Split) -> str:
+    return SPLITS.get(split.name, split.name).capitalize() if split.name else "Images"
+
+
+def problems(found: Iterable[Problem], where: str) -> Markup:
+    """The problems of one side, beside it."""
+    return parts.problems(problem for problem in found if problem.where == where)
