@@ -1,0 +1,235 @@
+"""Measuring a model: its outputs on every image, and its speed beside another's."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from jobs import stats
+from jobs.errors import BadOutputs
+from jobs.report import Layer, Rate, Speed
+
+Array = NDArray[Any]
+
+_BLOCK_SECONDS = 0.2
+_WARM_UP_SECONDS = 0.15
+_ENOUGH = 0.02  # half-width of the ratio's interval over the ratio; 0.03 is promised
+_FEWEST_PAIRS = 5
+
+
+def compile_for(model: ov.Model, device: str, hint: str, **config: str) -> ov.CompiledModel:
+    """Compile for throughput or latency, as `benchmark_app -hint` does."""
+    return ov.Core().compile_model(model, device, {"PERFORMANCE_HINT": hint.upper(), **config})
+
+
+def outputs(
+    compiled: ov.CompiledModel,
+    images: Array,
+    places: Sequence[int],
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Array]:
+    """The chosen outputs for every image: one array [n, …] each.
+
+    `images` is [n, h, w, c] uint8 and the model takes one of them at a time. Requests run at the same time, as many as
+    the device likes best; each writes into the row of its own image. Raises BadOutputs on NaN or infinity.
+    """
+    results = [_rows(compiled.outputs[place], len(images)) for place in places]
+    pairs = list(zip(results, places, strict=True))
+
+    def keep(request: ov.InferRequest, row: int) -> None:
+        for result, place in pairs:
+            result[row] = request.get_output_tensor(place).data.reshape(result.shape[1:])
+
+    queue = ov.AsyncInferQueue(compiled)
+    queue.set_callback(keep)
+    for row in range(len(images)):
+        queue.start_async({0: images[row : row + 1]}, row, share_inputs=True)
+        if row % 64 == 0:
+            progress(row)
+    queue.wait_all()
+    progress(len(images))
+    if not all(np.isfinite(result).all() for result in results):
+        bad = int(sum((~np.isfinite(result.reshape(len(images), -1)).all(1)).sum() for result in results))
+        raise BadOutputs(f"The model's outputs are not numbers (NaN or infinite) on {bad} of {len(images)} images.")
+    return results
+
+
+def _rows(port: ov.Output, count: int) -> Array:
+    shape = [side.get_length() for side in port.partial_shape]
+    kind = np.float32 if port.element_type.is_real() else np.int64
+    return np.empty((count, *shape[1:]), dtype=kind)
+
+
+# --- speed
+
+
+class _Runner:
+    """One compiled model kept busy for a block of time."""
+
+    def __init__(self, model: ov.Model, device: str, **config: str) -> None:
+        self.throughput = compile_for(model, device, "throughput", **config)
+        self.latency = compile_for(model, device, "latency", **config)
+        self.queue = ov.AsyncInferQueue(self.throughput)
+        rng = np.random.default_rng(0)
+        for request in self.queue:
+            _fill(request, rng)
+        self.single = self.latency.create_infer_request()
+        _fill(self.single, rng)
+
+    def images_per_second(self, seconds: float) -> float:
+        """Throughput of a block: as many requests as the device likes, always busy."""
+        done, start = 0, time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            self.queue.start_async()
+            done += 1
+        self.queue.wait_all()
+        return done / (time.perf_counter() - start)
+
+    def milliseconds(self, seconds: float) -> float:
+        """Median latency of a block: one request at a time."""
+        times, start = [], time.perf_counter()
+        while not times or time.perf_counter() - start < seconds:
+            before = time.perf_counter()
+            self.single.infer()
+            times.append(time.perf_counter() - before)
+        return float(np.median(times)) * 1000
+
+
+def _fill(request: ov.InferRequest, rng: np.random.Generator) -> None:
+    """Random pixels in the request's own memory, as `benchmark_app` does."""
+    for tensor in request.input_tensors:
+        values = rng.integers(0, 256, tensor.shape)
+        tensor.data[:] = values.astype(tensor.data.dtype)
+
+
+@dataclass
+class _Blocks:
+    """What was measured so far."""
+
+    throughput: dict[str, list[float]]
+    latency: dict[str, list[float]]
+
+    def rate(self, name: str, precision: str) -> Rate:
+        fps, ms = (stats.geometric_mean(np.array(blocks[name])) for blocks in (self.throughput, self.latency))
+        return Rate(
+            throughput_fps=fps.value,
+            throughput_low=fps.low,
+            throughput_high=fps.high,
+            latency_ms=ms.value,
+            latency_low=ms.low,
+            latency_high=ms.high,
+            precision=precision,
+        )
+
+    def ratio(self, after: str, before: str) -> stats.Interval:
+        return stats.ratio(np.array(self.throughput[after]), np.array(self.throughput[before]))
+
+    def latency_ratio(self, after: str, before: str) -> stats.Interval:
+        return stats.ratio(np.array(self.latency[before]), np.array(self.latency[after]))
+
+
+def speed(
+    before: ov.Model,
+    after: ov.Model,
+    *,
+    device: str = "CPU",
+    hint: str = "throughput",
+    seconds: float = 8.0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Speed:
+    """Compare two models of one image at a time, in short alternating blocks of this process.
+
+    The order turns round from pair to pair (ABBA), so that a machine that grows slower or faster favours neither.
+    Stops when the ratio is known within 2 %, or when `seconds` are over. Where the float model runs in another
+    precision than FP32 by default, it is measured held to FP32 as well.
+    """
+    runners = {"before": _Runner(before, device), "after": _Runner(after, device)}
+    precision = {name: main_precision(runner.throughput) for name, runner in runners.items()}
+    if precision["before"] != "FP32":
+        runners["fp32"] = _Runner(before, device, INFERENCE_PRECISION_HINT="f32")
+    blocks = _measure(runners, seconds, progress)
+    ratio, latency = blocks.ratio("after", "before"), blocks.latency_ratio("after", "before")
+    fp32 = blocks.ratio("after", "fp32") if "fp32" in runners else None
+    return Speed(
+        hint="latency" if hint == "latency" else "throughput",
+        before=blocks.rate("before", precision["before"]),
+        after=blocks.rate("after", precision["after"]),
+        ratio=ratio.value,
+        ratio_low=ratio.low,
+        ratio_high=ratio.high,
+        latency_ratio=latency.value,
+        latency_ratio_low=latency.low,
+        latency_ratio_high=latency.high,
+        reference=f"the original as it runs here by default, in {precision['before']}",
+        fp32=blocks.rate("fp32", "FP32") if fp32 else None,
+        fp32_ratio=fp32.value if fp32 else None,
+        fp32_ratio_low=fp32.low if fp32 else None,
+        fp32_ratio_high=fp32.high if fp32 else None,
+    )
+
+
+def _measure(runners: dict[str, _Runner], seconds: float, progress: Callable[[int, int], None]) -> _Blocks:
+    deadline = time.perf_counter() + seconds
+    for runner in runners.values():
+        runner.images_per_second(_WARM_UP_SECONDS)
+        runner.milliseconds(_WARM_UP_SECONDS / 3)
+    blocks = _Blocks({name: [] for name in runners}, {name: [] for name in runners})
+    for names in _turns(list(runners)):
+        for name in names:
+            blocks.throughput[name].append(runners[name].images_per_second(_BLOCK_SECONDS))
+            blocks.latency[name].append(runners[name].milliseconds(_BLOCK_SECONDS / 4))
+        pairs = len(blocks.throughput["before"])
+        progress(pairs, max(pairs, _FEWEST_PAIRS))
+        if time.perf_counter() > deadline and pairs >= 2:
+            break
+        if pairs >= _FEWEST_PAIRS and _known(blocks):
+            break
+    return blocks
+
+
+def _known(blocks: _Blocks) -> bool:
+    ratio = blocks.ratio("after", "before")
+    return ratio.half_width / ratio.value <= _ENOUGH
+
+
+def _turns(names: list[str]) -> Iterator[list[str]]:
+    while True:
+        yield names
+        yield names[::-1]
+
+
+# --- what really ran
+
+
+def layers(compiled: ov.CompiledModel) -> tuple[Layer, ...]:
+    """Operations of the runtime graph with the precision each ran in."""
+    found = []
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        info = node.get_rt_info()
+        kind = info["layerType"].astype(str) if "layerType" in info else node.get_type_name()
+        if kind in ("Const", "Input", "Output", "Reorder"):
+            continue
+        precision = info["runtimePrecision"].astype(str) if "runtimePrecision" in info else ""
+        found.append(Layer(name=node.friendly_name, type=kind, precision=_readable(precision)))
+    return tuple(found)
+
+
+_PRECISIONS = {"I8": "INT8", "U8": "INT8", "F16": "FP16", "F32": "FP32", "i8": "INT8", "u8": "INT8"}
+
+
+def _readable(precision: str) -> str:
+    return _PRECISIONS.get(precision, {"f32": "FP32", "f16": "FP16", "bf16": "BF16"}.get(precision, precision.upper()))
+
+
+def main_precision(compiled: ov.CompiledModel) -> str:
+    """The precision most convolutions and matrix products ran in; where there are none, most operations."""
+    ran = layers(compiled)
+    heavy = [
+        layer.precision for layer in ran if layer.type in ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
+    ]
+    chosen = heavy or [layer.precision for layer in ran]
+    return max(set(chosen), key=chosen.count) if chosen else ""

@@ -1,0 +1,112 @@
+"""Intervals and tests: how far a measured difference can be believed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_RESAMPLES = 2000
+_ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """Half the distance between the ends."""
+        return (self.high - self.low) / 2
+
+
+def paired_mean(differences: Floats, *, seed: int = 0) -> Interval:
+    """Mean of per-image differences [n] with a paired percentile bootstrap interval (Efron and Tibshirani, ch. 13).
+
+    Images on which nothing changed are most of them; where all are equal the bootstrap would claim certainty, so the
+    interval is widened to what n images without a single change still allow (the rule of three: 3/n).
+    """
+    n = len(differences)
+    if n == 0:
+        raise ValueError("no images to compare")
+    value = float(differences.mean())
+    if np.all(differences == differences[0]):
+        return Interval(value, value - min(1.0, 3 / n), value + min(1.0, 3 / n))
+    rng = np.random.default_rng(seed)
+    # Differences take few distinct values (−1, 0, 1 for right or wrong): a multinomial over them is the same
+    # bootstrap, thousands of times cheaper than drawing images.
+    values, counts = np.unique(differences, return_counts=True)
+    if len(values) <= 64:
+        means = rng.multinomial(n, counts / n, size=_RESAMPLES) @ values / n
+    else:
+        means = np.array([differences[rng.integers(0, n, n)].mean() for _ in range(_RESAMPLES)])
+    low, high = np.quantile(means, [_ALPHA / 2, 1 - _ALPHA / 2])
+    return Interval(value, float(low), float(high))
+
+
+def paired_total(
+    total: Callable[[NDArray[np.intp]], float], n: int, *, seed: int = 0, resamples: int = 200
+) -> Interval:
+    """Interval of a difference that is no mean over images (mAP, F1): `total` gets the drawn indices [n]."""
+    rng = np.random.default_rng(seed)
+    value = total(np.arange(n))
+    draws = np.array([total(rng.integers(0, n, n)) for _ in range(resamples)])
+    low, high = np.quantile(draws, [_ALPHA / 2, 1 - _ALPHA / 2])
+    return Interval(value, float(low), float(high))
+
+
+def mcnemar(worse: int, better: int) -> float:
+    """Exact two-sided p that as many images got worse as better (McNemar 1947, binomial form)."""
+    n = worse + better
+    if n == 0:
+        return 1.0
+    from scipy.stats import binomtest
+
+    return float(binomtest(min(worse, better), n).pvalue)
+
+
+def ratio(numerators: Floats, denominators: Floats) -> Interval:
+    """Geometric mean of paired ratios [n] with Student's t interval on the logarithm; needs at least two pairs."""
+    logs = np.log(numerators / denominators)
+    return _exponent(_mean_log(logs))
+
+
+def geometric_mean(values: Floats) -> Interval:
+    """Geometric mean of positive values [n] with its interval."""
+    return _exponent(_mean_log(np.log(values)))
+
+
+def _mean_log(logs: Floats) -> Interval:
+    n, mean = len(logs), float(logs.mean())
+    if n < 2:
+        return Interval(mean, -np.inf, np.inf)
+    half = _student(n - 1) * float(logs.std(ddof=1)) / np.sqrt(n)
+    return Interval(mean, mean - half, mean + half)
+
+
+def _exponent(interval: Interval) -> Interval:
+    return Interval(*(float(np.exp(end)) for end in (interval.value, interval.low, interval.high)))
+
+
+def _student(freedom: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(1 - _ALPHA / 2, freedom))
+
+
+def images_to_tell(drop: Interval, limit: float, n: int) -> int | None:
+    """About how many more images would bring the interval of `drop` clear of `limit`; None when that is out of reach.
+
+    The half-width shrinks with the square root of the number of images; one that lies on the limit never clears it.
+    """
+    distance = abs(drop.value - limit)
+    if distance < 1e-4:
+        return None
+    needed = n * (drop.half_width / distance) ** 2
+    return max(1, int(np.ceil(needed - n))) if needed < 1e7 else None
