@@ -142,7 +142,7 @@ def _read(root: Path, task: Task) -> Dataset:
             return found
     raise UnknownDataset(
         "No known dataset layout was found, and no images.",
-        hint="The simplest layout is one folder a class with its images inside; a folder of images without labels works too.",
+        hint="The simplest layout is one folder a class with its images inside; a folder of images alone works too.",
     )
 
 

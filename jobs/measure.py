@@ -218,18 +218,17 @@ def layers(compiled: ov.CompiledModel) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-_PRECISIONS = {"I8": "INT8", "U8": "INT8", "F16": "FP16", "F32": "FP32", "i8": "INT8", "u8": "INT8"}
+_HEAVY = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
+_PRECISIONS = {"I8": "INT8", "U8": "INT8", "F16": "FP16", "F32": "FP32"}
 
 
 def _readable(precision: str) -> str:
-    return _PRECISIONS.get(precision, {"f32": "FP32", "f16": "FP16", "bf16": "BF16"}.get(precision, precision.upper()))
+    return _PRECISIONS.get(precision.upper(), precision.upper())
 
 
 def main_precision(compiled: ov.CompiledModel) -> str:
     """The precision most convolutions and matrix products ran in; where there are none, most operations."""
     ran = layers(compiled)
-    heavy = [
-        layer.precision for layer in ran if layer.type in ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
-    ]
+    heavy = [layer.precision for layer in ran if layer.type in _HEAVY]
     chosen = heavy or [layer.precision for layer in ran]
     return max(set(chosen), key=chosen.count) if chosen else ""

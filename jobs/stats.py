@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _RESAMPLES = 2000
+_COSTLY_RESAMPLES = 200
 _ALPHA = 0.05
 
 
@@ -50,13 +51,11 @@ def paired_mean(differences: Floats, *, seed: int = 0) -> Interval:
     return Interval(value, float(low), float(high))
 
 
-def paired_total(
-    total: Callable[[NDArray[np.intp]], float], n: int, *, seed: int = 0, resamples: int = 200
-) -> Interval:
+def paired_total(total: Callable[[NDArray[np.intp]], float], n: int, *, seed: int = 0) -> Interval:
     """Interval of a difference that is no mean over images (mAP, F1): `total` gets the drawn indices [n]."""
     rng = np.random.default_rng(seed)
     value = total(np.arange(n))
-    draws = np.array([total(rng.integers(0, n, n)) for _ in range(resamples)])
+    draws = np.array([total(rng.integers(0, n, n)) for _ in range(_COSTLY_RESAMPLES)])
     low, high = np.quantile(draws, [_ALPHA / 2, 1 - _ALPHA / 2])
     return Interval(value, float(low), float(high))
 

@@ -127,10 +127,8 @@ def _match(names: tuple[str, ...], dataset: tuple[str, ...], count: int) -> tupl
         )
     if len(dataset) == count and not any(place is not None for place in found):
         why = "the model names none" if not names else "no name is the same"
-        return tuple(range(count)), (
-            f"Labels are matched by order, since {why}: the first class, “{dataset[0]}”, is output 0"
-            f" and the last, “{dataset[-1]}”, is output {count - 1}.",
-        )
+        ends = f"the first class, “{dataset[0]}”, is output 0 and the last, “{dataset[-1]}”, is output {count - 1}"
+        return tuple(range(count)), (f"Labels are matched by order, since {why}: {ends}.",)
     missing = tuple(label for label, place in zip(dataset, found, strict=True) if place is None)
     raise LabelMismatch(
         f"The model has {count} classes ({_list(names) or 'without names'}), the dataset has {len(dataset)}"
@@ -151,7 +149,7 @@ def _named_by_dataset(labels: Sequence[str], places: tuple[int, ...], count: int
 
 
 def predict(outputs: Sequence[Array], bound: Bound) -> Array:
-    """Scores [n, classes] as probabilities: as they are when they already are, else softmax or, multi-label, sigmoid."""
+    """Scores [n, classes] as probabilities: as they are when they already are, else by softmax, or sigmoid if many."""
     scores = outputs[0].reshape(len(outputs[0]), len(bound.labels)).astype(np.float64)
     inside = scores.min() >= -1e-6 and scores.max() <= 1 + 1e-6
     if bound.multilabel:
