@@ -12,6 +12,7 @@ from jobs.frozen import Frozen
 
 FILE_NAME = "events.jsonl"
 MAX_LINE = 64 * 1024  # bytes; a longer line is not ours
+MAX_READ = 4 * 1024 * 1024  # bytes at once; hours of events, and no more than a reader can bear
 
 
 class _Event(Frozen):
@@ -79,11 +80,11 @@ def read(job_dir: Path, offset: int = 0) -> tuple[list[Plan | Stage | Progress |
     worker is not trusted.
     """
     path = job_dir / FILE_NAME
-    if not path.exists():
+    if path.is_symlink() or not path.is_file():  # a link or a pipe is not ours either
         return [], 0
     with path.open("rb") as file:
         file.seek(offset)
-        data = file.read()
+        data = file.read(MAX_READ)
     whole, _, _ = data.rpartition(b"\n")
     events = []
     for line in whole.splitlines():
