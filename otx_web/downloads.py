@@ -1,0 +1,74 @@
+"""Routes to the files of jobs and uploads: only those that a report or a check names."""
+
+import mimetypes
+from pathlib import Path
+
+from anyio import to_thread
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import FileResponse
+
+from jobs.report import Report
+from otx_web import files
+from otx_web.guard import owner_of
+from otx_web.services import Services
+
+IMAGES = (".png", ".jpg", ".jpeg", ".webp")
+"""Shown in the page; everything else is saved to disk and never shown (HTML and SVG can run scripts)."""
+ALWAYS = ("log.txt", "events.jsonl", "report.json", "spec.json")
+
+
+def router(services: Services) -> APIRouter:
+    """`/files/jobs/<id>/<path>` for whoever has the id, `/files/uploads/<digest>/<file>` for who brought it."""
+    routes = APIRouter()
+
+    @routes.get("/files/jobs/{job_id}/{name:path}")
+    async def of_job(job_id: str, name: str) -> FileResponse:
+        return await to_thread.run_sync(_of_job, services, job_id, name)
+
+    @routes.get("/files/uploads/{digest}/{name:path}")
+    async def of_upload(digest: str, name: str, request: Request) -> FileResponse:
+        return await to_thread.run_sync(_of_upload, services, digest, name, owner_of(request))
+
+    return routes
+
+
+def _of_job(services: Services, job_id: str, name: str) -> FileResponse:
+    job = services.store.job(job_id)
+    if job is None:
+        raise HTTPException(404)
+    if job.files_deleted:
+        raise HTTPException(410, "The files of this job have been deleted; its numbers are kept.")
+    if name not in ALWAYS and name not in _named(job.report):
+        raise HTTPException(404)
+    path = files.inside(services.runner.directory(job.id), name)
+    if path is None:
+        raise HTTPException(404)
+    return _response(path, f"{job.name}-{path.name}" if path.suffix == ".zip" else path.name)
+
+
+def _of_upload(services: Services, digest: str, name: str, owner: str) -> FileResponse:
+    upload = services.store.upload(digest, owner)
+    pictures = upload.findings.dataset.pictures if upload and upload.findings and upload.findings.dataset else ()
+    path = files.inside(services.uploads.check_folder(digest), name)
+    if path is None or name not in {picture.file for picture in pictures}:
+        raise HTTPException(404)
+    return _response(path, path.name)
+
+
+def _named(report: Report | None) -> set[str]:
+    """What a job made, as its report says."""
+    if report is None:
+        return set()
+    return {artifact.path for artifact in report.artifacts} | {picture.file for picture in report.pictures}
+
+
+def _response(path: Path, name: str) -> FileResponse:
+    image = path.suffix.lower() in IMAGES
+    kind = mimetypes.types_map.get(path.suffix.lower()) if image or path.suffix in (".zip", ".json") else None
+    return FileResponse(
+        path,
+        media_type=kind or ("text/plain; charset=utf-8" if path.suffix == ".txt" else "application/octet-stream"),
+        filename=name,
+        content_disposition_type="inline" if image else "attachment",
+        headers={"content-security-policy": "sandbox; default-src 'none'", "cache-control": "private, no-cache"},
+    )

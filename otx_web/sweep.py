@@ -1,0 +1,52 @@
+"""Takes away what nobody needs any more: files left on their way in, and, where it is set, old jobs and uploads."""
+
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from otx_web.settings import Settings
+from otx_web.store import Store
+
+TEMPORARY_SECONDS = 3600.0
+"""An upload still coming in is younger: each piece that arrives makes its file new again."""
+
+
+def sweep(settings: Settings, store: Store) -> None:
+    """All of it."""
+    temporary(settings.temporary, time.time() - TEMPORARY_SECONDS)
+    if settings.keep_days is not None:
+        moment = datetime.now(UTC) - timedelta(days=settings.keep_days)
+        jobs(settings, store, moment)
+        uploads(settings, store, moment)
+
+
+def temporary(folder: Path, before: float) -> None:
+    """Files not touched since then, and the folders they leave empty. Aborted uploads leave both."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is inside comes before what it is in
+        try:
+            if path.lstat().st_mtime >= before:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink()
+        except OSError:  # not empty, or gone by itself
+            continue
+
+
+def jobs(settings: Settings, store: Store, moment: datetime) -> None:
+    """Files of jobs done before then. The row stays, so that the history does."""
+    for job in store.finished_before(moment):
+        shutil.rmtree(settings.jobs / job.id, ignore_errors=True)
+        store.mark_files_deleted(job.id)
+
+
+def uploads(settings: Settings, store: Store, moment: datetime) -> None:
+    """Uploads that came, and were last used, before then."""
+    for upload in store.uploads():
+        used = store.using(upload.digest)
+        if upload.created_at >= moment or any(job.finished_at is None or job.finished_at >= moment for job in used):
+            continue
+        if store.delete_upload(upload.digest, upload.owner):
+            shutil.rmtree(settings.uploads / upload.digest, ignore_errors=True)
