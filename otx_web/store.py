@@ -86,6 +86,19 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value, UTC)
 
 
+class Word(TypeDecorator[State]):
+    """A state by its value."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: State | None, dialect: Any) -> str | None:
+        return None if value is None else value.value
+
+    def process_result_value(self, value: str | None, dialect: Any) -> State | None:
+        return None if value is None else State(value)
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -104,7 +117,7 @@ class Summary(SQLModel):
     id: str = Field(default_factory=new_id, primary_key=True)
     owner: str
     name: str
-    state: State = Field(default=State.QUEUED, sa_type=String)
+    state: State = Field(default=State.QUEUED, sa_type=Word)
     task: str
     template: str
     method: str
@@ -430,7 +443,7 @@ _COLUMNS = {name: col(getattr(Job, name)) for name in Summary.model_fields}
 
 
 def _summary(row: Any) -> Summary:
-    return Summary.model_construct(**{**row, "state": State(row["state"])})
+    return Summary.model_construct(**row)
 
 
 def _where(wanted: Filter) -> list[ColumnElement[bool]]:

@@ -29,6 +29,7 @@ from anyio.abc import Process, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 from pydantic import Field, TypeAdapter, ValidationError
 
+import jobs
 from jobs.frozen import Frozen
 from jobs.spec import Limits
 from otx_web.settings import Settings
@@ -40,6 +41,8 @@ KILL_SECONDS = 5.0
 RESTART_SECONDS = 1.0
 """Pause before a forkserver that died is started again, so that a broken one does not spin."""
 OOM_COUNTER = Path("/proc/vmstat")
+START = "import runpy, sys; sys.path.append(sys.argv[2]); runpy.run_module(sys.argv[1], None, '__main__', True)"
+"""`python -I -m module`, also where the package is not installed: -I finds nothing in the current folder."""
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "OTX_WEB_CONFIGS")
 
 logger = logging.getLogger(__name__)
@@ -172,7 +175,7 @@ class Workers:
         self._settings.data.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             process = await anyio.open_process(
-                [sys.executable, "-I", "-m", self._module],
+                [sys.executable, "-I", "-c", START, self._module, str(Path(jobs.__file__).parents[1])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
