@@ -16,8 +16,8 @@ def thumbnails(digest: str) -> str:
     return f"files/uploads/{digest}"
 
 
-def model(found: ModelFindings) -> Markup:
-    """Format, inputs and outputs, precision, size of the network, labels."""
+def model(found: ModelFindings, fits: str = "") -> Markup:
+    """Format, inputs and outputs, precision, size of the network, labels; `fits` names the tasks it is good for."""
     rows: list[tuple[Text, Text]] = [
         ("Format", f"{found.format}, {parts.size(found.size_bytes)}"),
         ("Input" if len(found.inputs) == 1 else "Inputs", _ports(found.inputs)),
@@ -26,6 +26,8 @@ def model(found: ModelFindings) -> Markup:
         ("Work", f"{parts.significant(found.gflops)} GFLOPs an image"),
         ("Labels", _labels(found.labels) if found.labels else "not in the file; taken in order from the dataset"),
     ]
+    if fits:
+        rows.append(("Fits", fits))
     return parts.facts(rows)
 
 

@@ -142,7 +142,7 @@ def join(pieces: Iterable[Text], between: Text = "") -> Markup:
     return escape(between).join(pieces)
 
 
-def element(tag: str, *children: Text, classes: str = "", **attributes: str | None) -> Markup:
+def element(tag: str, *children: Text, classes: str | None = None, **attributes: str | None) -> Markup:
     """`<tag class=…>children</tag>`. An underscore in an attribute's name is a hyphen; None leaves it out."""
     given = {"class": classes or None, **{name.rstrip("_").replace("_", "-"): v for name, v in attributes.items()}}
     written = join(Markup(' {}="{}"').format(name, value) for name, value in given.items() if value is not None)
