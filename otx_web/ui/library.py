@@ -1,6 +1,7 @@
 """The models and datasets of this owner: what they are, which jobs used them, and a way to delete them."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import gradio as gr
 from markupsafe import Markup
@@ -66,7 +67,7 @@ def _how_long(services: Services, uploads: Sequence[Upload]) -> str:
     total = parts.size(sum(upload.size_bytes for upload in uploads))
     if services.settings.keep_days is None:
         return f"{total} in all. Kept until you delete it."
-    return f"{total} in all. Deleted {services.settings.keep_days:g} days after the last job that used it."
+    return f"{total} in all. Each is deleted {services.settings.keep_days:g} days after it was last used."
 
 
 def _shelf(services: Services, kind: Kind, uploads: Sequence[Upload]) -> Markup:
@@ -79,7 +80,13 @@ def _shelf(services: Services, kind: Kind, uploads: Sequence[Upload]) -> Markup:
 def _item(services: Services, upload: Upload) -> Markup:
     jobs = services.uploads.uses(upload)
     heading = parts.element("h3", upload.name, " ", _mark(upload))
-    line = parts.join([f"{parts.size(upload.size_bytes)} · added ", parts.ago(upload.created_at)])
+    line = parts.join(
+        [
+            parts.join([f"{parts.size(upload.size_bytes)} · added ", parts.ago(upload.created_at)]),
+            *_expires(upload, jobs, services.settings.keep_days),
+        ],
+        " · ",
+    )
     use = parts.button_link(f"./?{upload.kind}={upload.digest}", "Use it")
     return parts.element(
         "article",
@@ -88,6 +95,14 @@ def _item(services: Services, upload: Upload) -> Markup:
         parts.element("div", _preview(upload), _delete(upload, jobs), classes="ow-folds"),
         classes="ow-card ow-item",
     )
+
+
+def _expires(upload: Upload, jobs: Sequence[Summary], keep_days: float | None) -> list[Markup]:
+    """When it goes by itself; nothing when it stays, or a job still needs it."""
+    if keep_days is None or any(not job.state.done for job in jobs):
+        return []
+    last = max([upload.created_at, *(job.finished_at for job in jobs if job.finished_at)])
+    return [parts.join(["deleted ", parts.ago(last + timedelta(days=keep_days))])]
 
 
 def _mark(upload: Upload) -> Markup:
