@@ -5,18 +5,19 @@ from typing import Literal
 from pydantic import Field
 
 from jobs.frozen import Frozen
-from jobs.spec import Limits, Source, TaskName
+from jobs.spec import JobSpec, Limits, Source, TaskName
 
 FILE_NAME = "findings.json"
 REQUEST_NAME = "check.json"
 
 
 class CheckRequest(Frozen):
-    """What to check: `check.json` in the directory of the check."""
+    """What to check: `check.json` in the directory of the check. A job's `source` is its model."""
 
     version: Literal[1] = 1
-    kind: Literal["model", "dataset"]
+    kind: Literal["model", "dataset", "job"]
     source: Source
+    job: JobSpec | None = Field(default=None, description="kind job: the job to rehearse on three images")
     task: TaskName | None = Field(default=None, description="when the person has chosen one")
     model_settings: dict[str, str] = Field(default_factory=dict)
     seed: int = 0
@@ -106,8 +107,8 @@ class Findings(Frozen):
     dataset: DatasetFindings | None = None
     tasks: tuple[str, ...] = Field(default=(), description="tasks that fit, best first")
     problems: tuple[Problem, ...] = ()
-    seconds_estimate: float | None = Field(default=None, description="of a whole job, from three images")
-    memory_estimate_bytes: int | None = None
+    seconds_estimate: float | None = Field(default=None, description="kind job: of the whole, from three images")
+    memory_estimate_bytes: int | None = Field(default=None, description="kind job: the peak, likewise")
 
     @property
     def blocked(self) -> bool:

@@ -166,6 +166,10 @@ class JobSpec(Frozen):
     speed_seconds: float = Field(default=8.0, gt=0, description="at most so long for the speed comparison")
     allow_code: bool = Field(default=False, description="whether .pt2, which can run code, may be loaded (sandboxed)")
     limits: Limits = Limits()
+    baselines: str = Field(
+        default="",
+        description="folder of earlier measurements of this model and dataset, relative to the job directory",
+    )
 
     @property
     def method(self) -> str:

@@ -2,6 +2,7 @@
 
 import signal
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -55,7 +56,8 @@ def findings(directory: Path, request: CheckRequest, end: Exit) -> Findings:
         error = why(end, request.limits, directory / "log.txt")
     except (OSError, ValidationError, RecursionError):
         error = InvalidResult()
-    problem = Problem(level="error", where=request.kind, message=error.message, hint=error.hint, kind=error.kind())
+    where: Literal["model", "dataset", "settings"] = "settings" if request.kind == "job" else request.kind
+    problem = Problem(level="error", where=where, message=error.message, hint=error.hint, kind=error.kind())
     return Findings(problems=(problem,))
 
 

@@ -2,10 +2,11 @@
 
 import errno
 import fcntl
+import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from jobs.errors import Crashed, DiskFull, JobError
 from jobs.findings import FILE_NAME as FINDINGS_NAME
 from jobs.findings import REQUEST_NAME, CheckRequest, Findings
 from jobs.report import Report
-from jobs.spec import JobSpec, TaskName
+from jobs.spec import JobSpec, Source, TaskName
 from otx_web import files, outcome, progress, sweep
 from otx_web.progress import Progress
 from otx_web.settings import Settings
@@ -34,6 +35,8 @@ LOOK_SECONDS = 1.0
 SWEEP_SECONDS = 600.0
 CHECKS = 2
 """Checks at once. They go ahead of jobs: a person waits for them."""
+PREVIEW_SECONDS = 120.0
+"""How long a rehearsal may take."""
 TWICE_SECONDS = 3.0
 """The same job sent again within this time is a double click."""
 LEFT_BY_A_RUN = ("events.jsonl", "log.txt", "report.json", "artifacts")
@@ -122,6 +125,16 @@ class Runner:
         async with lock:
             return await self._check(upload, task, model_settings or {}, seed)
 
+    async def preview(self, spec: JobSpec) -> Findings:
+        """Rehearse a job on three images: what would stop it, and about how long and how much memory it takes."""
+        await to_thread.run_sync(self._require, spec)
+        digest = hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:32]
+        directory = self._settings.previews / digest
+        limits = spec.limits.model_copy(update={"wall_seconds": min(PREVIEW_SECONDS, spec.limits.wall_seconds)})
+        request = CheckRequest(kind="job", source=spec.model, job=spec, limits=limits)
+        async with self._checking.setdefault(digest, anyio.Lock()):
+            return await self._answer(directory, request, [spec.model, spec.dataset])
+
     async def run(self, job_id: str) -> Job | None:
         """Run one job of the queue here and now, or wait for whoever has taken it already. For the command line.
 
@@ -189,7 +202,7 @@ class Runner:
                 "run",
                 job_dir,
                 readable=[*(self._uploads.folder(source.digest) for source in (job.spec.model, job.spec.dataset))],
-                writable=[job_dir],
+                writable=[job_dir, self._baselines(job.spec)],
                 limits=job.spec.limits,
             )
             await to_thread.run_sync(self._conclude, job, end)
@@ -226,8 +239,7 @@ class Runner:
         return job
 
     def _add(self, spec: JobSpec, owner: str, name: str) -> Job:
-        for source in (spec.model, spec.dataset):
-            self._uploads.require(source)
+        self._require(spec)
         if twin := self._store.same(spec, owner, datetime.now(UTC) - timedelta(seconds=TWICE_SECONDS)):
             return twin
         if self._settings.public and sum(self._store.count_active(owner)) >= self._settings.owner_jobs:
@@ -274,13 +286,23 @@ class Runner:
 
     def _prepare(self, job: Job) -> Path:
         """An empty directory with the spec in it, also when an earlier attempt left things."""
-        for source in (job.spec.model, job.spec.dataset):
-            self._uploads.require(source)
+        self._require(job.spec)
         job_dir = self.directory(job.id)
         job_dir.mkdir(exist_ok=True)
         _clear(job_dir, LEFT_BY_A_RUN)
-        specs.write(job_dir, job.spec)
+        baselines = self._baselines(job.spec)
+        baselines.mkdir(parents=True, exist_ok=True)
+        specs.write(job_dir, job.spec.model_copy(update={"baselines": os.path.relpath(baselines, job_dir)}))
         return job_dir
+
+    def _require(self, spec: JobSpec) -> None:
+        for source in (spec.model, spec.dataset):
+            self._uploads.require(source)
+
+    def _baselines(self, spec: JobSpec) -> Path:
+        """One folder for each pair of model and dataset: what a job leaves there is read by none with other files."""
+        pair = f"{spec.model.digest}-{spec.dataset.digest}"
+        return self._settings.cache / "baselines" / hashlib.sha256(pair.encode()).hexdigest()[:32]
 
     def _conclude(self, job: Job, end: Exit) -> None:
         job_dir = self.directory(job.id)
@@ -317,17 +339,22 @@ class Runner:
             seed=seed,
             allow_code=self._settings.code_allowed,
         )
-        found = await to_thread.run_sync(_known, directory, request)
-        if found is None:
-            async with self._checks:
-                await to_thread.run_sync(_ask, directory, request)
-                folder = self._uploads.folder(upload.digest)
-                end = await self._workers.run(
-                    "check", directory, readable=[folder], writable=[directory], limits=request.limits
-                )
-            found = await to_thread.run_sync(outcome.findings, directory, request, end)
+        found = await self._answer(directory, request, [request.source])
         await to_thread.run_sync(self._store.set_findings, upload.digest, found)
         return found
+
+    async def _answer(self, directory: Path, request: CheckRequest, sources: Sequence[Source]) -> Findings:
+        """From an earlier worker, or a new one."""
+        found = await to_thread.run_sync(_known, directory, request)
+        if found is not None:
+            return found
+        async with self._checks:
+            await to_thread.run_sync(_ask, directory, request)
+            readable = [self._uploads.folder(source.digest) for source in sources]
+            end = await self._workers.run(
+                "check", directory, readable=readable, writable=[directory], limits=request.limits
+            )
+        return await to_thread.run_sync(outcome.findings, directory, request, end)
 
     # locks, which end with the process that holds them
 

@@ -90,8 +90,13 @@ class Settings(BaseSettings):
 
     @property
     def cache(self) -> Path:
-        """Baselines measured by earlier jobs."""
+        """What may be thrown away at any time: baselines measured by earlier jobs, compiled extensions."""
         return self.data / "cache"
+
+    @property
+    def previews(self) -> Path:
+        """Rehearsals of jobs on three images; swept by age."""
+        return self.data / "previews"
 
     @property
     def temporary(self) -> Path:

@@ -11,10 +11,14 @@ from otx_web.store import Store
 TEMPORARY_SECONDS = 3600.0
 """An upload still coming in is younger: each piece that arrives makes its file new again."""
 
+PREVIEW_SECONDS = 24 * 3600.0
+"""What a rehearsal told stays true as long as its files are there; asking again costs a few seconds."""
+
 
 def sweep(settings: Settings, store: Store) -> None:
     """All of it."""
     temporary(settings.temporary, time.time() - TEMPORARY_SECONDS)
+    temporary(settings.previews, time.time() - PREVIEW_SECONDS)
     if settings.keep_days is not None:
         moment = datetime.now(UTC) - timedelta(days=settings.keep_days)
         jobs(settings, store, moment)
