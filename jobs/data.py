@@ -68,6 +68,10 @@ class Division:
     calibration: tuple[Sample, ...]
     validation: tuple[Sample, ...]
     notes: tuple[str, ...] = ()
+    spare: int = 0
+    """Images that could calibrate besides."""
+    unmeasured: int = 0
+    """Images that could measure accuracy besides."""
 
     @property
     def digest(self) -> str:
@@ -425,8 +429,9 @@ def divide(
     if len(dataset.samples) < 2:
         raise NotEnoughImages("At least two images are needed: one to calibrate and one to measure.")
     by_split: dict[str, list[Sample]] = defaultdict(list)
+    unlabelled: list[Sample] = []  # among labelled ones: good to calibrate with, not to measure with
     for sample in dataset.samples:
-        by_split[sample.split].append(sample)
+        (by_split[sample.split] if sample.target is not None or not dataset.labelled else unlabelled).append(sample)
     measured = by_split["val"] or by_split["test"]
     train = by_split["train"] or by_split[""]
     notes: list[str] = []
@@ -436,13 +441,16 @@ def divide(
         notes.append(
             f"The dataset has no separate validation split: {_count(len(train), 'image')} are held out to calibrate."
         )
+    train = [*train, *unlabelled]
     drawn = _draw(train, calibration, seed) if shuffle else train[:calibration]
+    measurable = len(measured)
     if validation is not None and validation < len(measured):
         measured = sorted(_draw(measured, validation, seed + 1), key=lambda sample: sample.name)
     drawn = _without_copies(drawn, measured, notes)
     if len(drawn) < calibration:
         notes.append(f"{_count(len(drawn), 'image')} calibrate; {calibration} were asked for.")
-    return Division(tuple(drawn), tuple(measured), tuple(notes))
+    spare, unmeasured = len(train) - len(drawn), measurable - len(measured)
+    return Division(tuple(drawn), tuple(measured), tuple(notes), spare, unmeasured)
 
 
 def _strata(samples: Sequence[Sample], seed: int) -> list[list[Sample]]:
@@ -458,6 +466,11 @@ def _draw(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
     """`count` samples, from every label in turn until they are enough."""
     turns = itertools.zip_longest(*_strata(samples, seed))
     return list(itertools.islice((sample for turn in turns for sample in turn if sample is not None), count))
+
+
+def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """A few samples of as many labels as can be, always the same ones."""
+    return _draw(samples, count, 0)
 
 
 def _hold_out(pool: Sequence[Sample], count: int, seed: int) -> tuple[list[Sample], list[Sample]]:

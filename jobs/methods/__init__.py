@@ -46,6 +46,10 @@ class Method:
     family: str
     """POT or NNCF: how the page groups them."""
     apply: Callable[[Prepared, Any, events.Emit], Optimised]
+    unmatched: Callable[[ov.Model, Any], tuple[str, ...]]
+    """(model, options) to the ignored names, patterns and types that nothing in the model has."""
+    passes: int
+    """About how many times each calibration image goes through the model; for estimates of time."""
 
 
 def by_name(name: str) -> Method:

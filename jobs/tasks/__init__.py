@@ -79,6 +79,8 @@ class Task:
     describe: Callable[[Array, int, Bound], tuple[str, float]]
     """Prediction of image i in words, and its confidence."""
     describe_truth: Callable[[Any, int, Bound], str]
+    chance: Callable[[Bound], float]
+    """What guessing reaches on the primary metric."""
     difference: Callable[[Array, Array], NDArray[np.float64]]
     """Predictions before and after to how much they differ [n]; 1 and above is another answer."""
 

@@ -244,6 +244,11 @@ def describe_truth(real: Truth, i: int, bound: Bound) -> str:
     return bound.labels[int(real.classes[i])]
 
 
+def chance(bound: Bound) -> float:
+    """Of several labels at once most are absent anywhere, so that guessing cannot be told from knowing."""
+    return 0.0 if bound.multilabel else 1 / len(bound.labels)
+
+
 def difference(before: Array, after: Array) -> NDArray[np.float64]:
     """1 plus the shift where the answer changed, else the shift of the largest probability."""
     shift = np.abs(before - after).max(1)
@@ -277,5 +282,6 @@ TASK = Task(
     compare=compare,
     describe=describe,
     describe_truth=describe_truth,
+    chance=chance,
     difference=difference,
 )

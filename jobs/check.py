@@ -1,0 +1,269 @@
+"""What an upload is, what is wrong with it, and what a job on it would cost."""
+
+import resource
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from jobs import data, failures, findings, formats, image_input, measure, methods, pictures, tasks, templates
+from jobs.data import Dataset, Division, Sample
+from jobs.errors import JobError
+from jobs.findings import (
+    CheckRequest,
+    DatasetFindings,
+    Findings,
+    ModelFindings,
+    Problem,
+    SamplePicture,
+    Split,
+)
+from jobs.methods import Prepared
+from jobs.pair import Pair, open_pair
+from jobs.spec import JobSpec, TaskName
+from jobs.tasks import Task
+
+T = TypeVar("T")
+
+_PICTURES = 6
+_PICTURE_SIDE = 160
+_REHEARSED = 3  # images
+_SECONDS_OF_SPEED = 4.0  # what a comparison of two models takes as a rule, its compilations included
+_DECODED_IN_MEMORY = 256 << 20  # bytes; see data.decode
+
+
+def check(directory: Path) -> Findings:
+    """Answer `check.json` with `findings.json`; whatever is wrong becomes a problem."""
+    request = CheckRequest.model_validate_json((directory / findings.REQUEST_NAME).read_bytes())
+    scratch = directory / "tmp"
+    try:
+        found = _CHECKS[request.kind](request, directory, scratch)
+    except Exception as error:
+        where = "settings" if request.kind == "job" else request.kind
+        found = Findings(problems=(_problem(failures.explain(error), where),))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    part = directory / f".{findings.FILE_NAME}.part"
+    part.write_text(found.model_dump_json(indent=1), encoding="utf-8")
+    part.replace(directory / findings.FILE_NAME)
+    return found
+
+
+def _problem(error: JobError, where: str, level: str = "error") -> Problem:
+    items = (error.where,) if error.where and error.where not in error.message else ()
+    return Problem.model_validate(
+        {
+            "level": level,
+            "where": where,
+            "message": error.message,
+            "hint": error.hint,
+            "items": items,
+            "kind": error.kind(),
+        }
+    )
+
+
+# --- a model
+
+
+def _check_model(request: CheckRequest, directory: Path, scratch: Path) -> Findings:
+    imported = formats.read(request.source.folder(directory), scratch=scratch, allow_code=request.allow_code)
+    found = formats.describe(imported)
+    fitting = _fitting(found)
+    problems = [*_no_task(found, fitting), *_input_problems(imported, {**found.model_info, **request.model_settings})]
+    if not found.model_info:
+        problems.append(
+            Problem(
+                level="info",
+                where="model",
+                message="The model does not say how images are prepared for it.",
+                hint="Check the model's settings below: labels, order of colours, mean and scale.",
+            )
+        )
+    return Findings(model=found, tasks=fitting, problems=tuple(problems))
+
+
+def _fitting(found: ModelFindings) -> tuple[str, ...]:
+    """Tasks that fit, best first."""
+    fits = {task.name: task.fits(found) for task in tasks.all_tasks().values()}
+    return tuple(name for name in sorted(fits, key=lambda name: -fits[name]) if fits[name] > 0)
+
+
+def _no_task(found: ModelFindings, fitting: tuple[str, ...]) -> list[Problem]:
+    if fitting:
+        return []
+    titles = ", ".join(task.title.lower() for task in tasks.all_tasks().values())
+    outputs = ", ".join("×".join("?" if side < 0 else str(side) for side in port.shape) for port in found.outputs)
+    said = found.model_info.get("task_type") or found.model_info.get("model_type")
+    why = f"it says of itself that it is for {said}" if said else f"its output is {outputs or 'a single number'}"
+    return [
+        Problem(
+            level="error",
+            where="model",
+            message=f"The model fits no task that can be done here ({titles}): {why}.",
+            hint="A classifier has one output of shape 1 × classes.",
+            kind="wrong_task",
+        )
+    ]
+
+
+def _input_problems(imported: formats.Imported, settings: Mapping[str, str]) -> list[Problem]:
+    try:
+        entry = image_input.of(imported.model, settings)
+    except JobError as error:
+        return [_problem(error, "model")]
+    if not entry.guessed:
+        return []
+    message = f"The model does not say it, so it is assumed: {', '.join(entry.guessed)}."
+    return [Problem(level="info", where="model", message=message, hint="Change it in the model's settings.")]
+
+
+# --- a dataset
+
+
+def _check_dataset(request: CheckRequest, directory: Path, scratch: Path) -> Findings:
+    task = tasks.by_name(request.task or TaskName.CLASSIFICATION)
+    dataset = data.open_dataset(request.source.folder(directory), scratch, task)
+    generic = templates.resolve(templates.load(task.name, "generic"), "pot_default").options
+    division = data.divide(dataset, calibration=generic.stat_subset_size, seed=request.seed)
+    found = DatasetFindings(
+        format=dataset.format,
+        name=request.source.name,
+        size_bytes=sum(path.stat().st_size for path in request.source.folder(directory).rglob("*") if path.is_file()),
+        labels=dataset.labels,
+        labelled=dataset.labelled,
+        images=len(dataset.samples),
+        splits=_splits(dataset),
+        calibration=len(division.calibration),
+        validation=len(division.validation),
+        pictures=_pictures(dataset, task, directory),
+    )
+    return Findings(dataset=found, tasks=(task.name,), problems=(*dataset.problems, *_few(division), *_notes(division)))
+
+
+def _splits(dataset: Dataset) -> tuple[Split, ...]:
+    by_split: dict[str, list[Sample]] = {}
+    for sample in dataset.samples:
+        by_split.setdefault(sample.split, []).append(sample)
+    return tuple(
+        Split(name=name, images=len(part), per_class=_per_class(dataset, part)) for name, part in by_split.items()
+    )
+
+
+def _per_class(dataset: Dataset, samples: list[Sample]) -> dict[str, int]:
+    counts = Counter(label for sample in samples for label in sample.target or ())
+    return {label: counts[number] for number, label in enumerate(dataset.labels)} if dataset.labelled else {}
+
+
+def _pictures(dataset: Dataset, task: Task, directory: Path) -> tuple[SamplePicture, ...]:
+    """Of as many labels as there are pictures."""
+    folder = directory / "pictures"
+    folder.mkdir(exist_ok=True)
+    drawn: list[SamplePicture] = []
+    for sample in data.spread(dataset.samples, _PICTURES * 2):
+        if len(drawn) == _PICTURES:
+            break
+        path = folder / f"{len(drawn)}.png"
+        try:
+            pictures.thumbnail(sample.path, path, _PICTURE_SIDE)
+        except (OSError, ValueError):  # its head opens, the rest is damaged
+            continue
+        names = [dataset.labels[label] for label in sample.target or ()]
+        drawn.append(SamplePicture(file=f"pictures/{path.name}", label=", ".join(names) or sample.name))
+    return tuple(drawn)
+
+
+def _few(division: Division) -> list[Problem]:
+    measured = len(division.validation)
+    if measured >= 100:
+        return []
+    return [
+        Problem(
+            level="warning",
+            where="dataset",
+            message=f"Accuracy is measured on {measured} images only: a loss under {3 / measured:.0%} cannot be seen.",
+            hint="A few hundred images with labels make a verdict.",
+        )
+    ]
+
+
+def _notes(division: Division) -> list[Problem]:
+    return [Problem(level="info", where="dataset", message=note) for note in division.notes]
+
+
+# --- a job, rehearsed
+
+
+def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Findings:
+    """Every stage of the job on three images: what fails there would have failed after minutes."""
+    assert request.job is not None
+    wanted = request.job
+    start = time.perf_counter()
+    pair = open_pair(wanted, directory, scratch)
+    opened = time.perf_counter() - start
+    problems = [Problem(level="info", where="settings", message=note) for note in pair.notes]
+    if missing := methods.by_name(wanted.method).unmatched(pair.imported.model, wanted.options):
+        problems.append(
+            Problem(
+                level="error",
+                where="settings",
+                message="Nothing in the model has these names, so leaving them in float would do nothing.",
+                hint="Take the names from the list of the model's operations, or remove them.",
+                items=missing,
+                kind="bad_option",
+            )
+        )
+        return Findings(problems=tuple(problems))
+    seconds = opened + _rehearse(pair, wanted, scratch)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    entry = pair.entry
+    images = len(pair.division.calibration) + len(pair.division.validation)
+    cache = min(_DECODED_IN_MEMORY, images * entry.height * entry.width * entry.channels)
+    return Findings(problems=tuple(problems), seconds_estimate=seconds, memory_estimate_bytes=peak + cache)
+
+
+def _rehearse(pair: Pair, wanted: JobSpec, scratch: Path) -> float:
+    """Seconds that the stages after opening will take, by what they take on a few images."""
+    few = pair.division.calibration[:_REHEARSED]
+    decode, decoded = _timed(lambda: data.decode(few, pair.entry.resize, scratch))
+    model = pair.entry.embed(pair.imported.model)
+    compile_before, compiled = _timed(lambda: measure.compile_for(model, wanted.device, "throughput"))
+    places = pair.bound.outputs
+    measure.outputs(compiled, decoded.pixels, places)  # the first image is slower than all others
+    ask, _ = _timed(lambda: measure.outputs(compiled, np.repeat(decoded.pixels, 8, axis=0), places))
+    prepared = Prepared(
+        model=pair.trained,
+        calibration=data.Calibration(decoded.pixels, pair.entry.name, pair.entry.tensor),
+        calibration_size=len(decoded.pixels),
+    )
+    options = wanted.options.model_copy(update={"stat_subset_size": len(decoded.pixels)})
+    method = methods.by_name(wanted.method)
+    quantize, optimised = _timed(lambda: method.apply(prepared, options, lambda event: None))
+    after = measure.compile_for(pair.entry.embed(optimised.model), wanted.device, "throughput")
+    measure.outputs(after, decoded.pixels, places)
+    calibration, validation = len(pair.division.calibration), len(pair.division.validation)
+    an_image = ask / (8 * len(decoded.pixels))
+    return (
+        decode / len(few) * (calibration + validation)
+        + 2 * (compile_before + an_image * validation)
+        + quantize
+        + an_image * calibration * method.passes
+        + min(wanted.speed_seconds, _SECONDS_OF_SPEED)
+    )
+
+
+def _timed(work: Callable[[], T]) -> tuple[float, T]:
+    start = time.perf_counter()
+    result = work()
+    return time.perf_counter() - start, result
+
+
+_CHECKS: Mapping[str, Callable[[CheckRequest, Path, Path], Findings]] = {
+    "model": _check_model,
+    "dataset": _check_dataset,
+    "job": _check_job,
+}

@@ -1,0 +1,71 @@
+"""The model and the dataset of a job, read and bound to each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import openvino as ov
+
+from jobs import data, formats, image_input, tasks, templates
+from jobs.data import Dataset, Division
+from jobs.formats import Imported
+from jobs.image_input import ImageInput
+from jobs.spec import JobSpec
+from jobs.tasks import Bound, Task
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What every stage of a job works on."""
+
+    task: Task
+    imported: Imported
+    settings: Mapping[str, str]
+    """Model API's parameters, merged: the person's over the model's over the template's."""
+    entry: ImageInput
+    dataset: Dataset
+    bound: Bound
+    division: Division
+
+    @property
+    def labelled(self) -> bool:
+        """Whether accuracy is measured against the truth, or as agreement with the original model."""
+        return self.dataset.labelled
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know before believing the numbers."""
+        guessed = (f"The model does not say it, so it was assumed: {', '.join(self.entry.guessed)}.",)
+        return (*(guessed if self.entry.guessed else ()), *self.bound.notes, *self.division.notes)
+
+    @property
+    def trained(self) -> ov.Model:
+        """The float model that a method works on: as uploaded, but for one image at a time."""
+        model = self.imported.model
+        batch = model.inputs[self.entry.index].partial_shape[self.entry.layout.index("N")]
+        return model if batch.is_dynamic or batch.get_length() == 1 else self.entry.fix_shape(model)
+
+
+def open_pair(spec: JobSpec, job_dir: Path, scratch: Path) -> Pair:
+    """Read both, and fit the model's outputs to the dataset's labels. Raises the JobErrors of all who take part."""
+    task = tasks.by_name(spec.task)
+    imported = formats.read(spec.model.folder(job_dir), scratch=scratch, allow_code=spec.allow_code)
+    settings = merged_settings(spec, formats.model_info(imported.model))
+    entry = image_input.of(imported.model, settings)
+    dataset = data.open_dataset(spec.dataset.folder(job_dir), scratch, task)
+    bound = task.bind(imported.model, settings, dataset.labels, [sample.target for sample in dataset.samples])
+    division = data.divide(
+        dataset,
+        calibration=spec.options.stat_subset_size,
+        seed=spec.options.seed,
+        shuffle=spec.options.shuffle_data,
+        validation=spec.validation_images,
+    )
+    return Pair(task, imported, settings, entry, dataset, bound, division)
+
+
+def merged_settings(spec: JobSpec, carried: Mapping[str, str]) -> dict[str, str]:
+    """Given settings win over what the model carries; the template speaks only for a model that says nothing."""
+    known = carried or templates.load(spec.task, spec.template).model_settings
+    given = spec.model_settings
+    return {**known, **given, **({"labels_given": "true"} if "labels" in given else {})}

@@ -1,0 +1,258 @@
+"""A job from its spec to its report: read, measure, optimise, measure again, compare, save."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+
+from jobs import (
+    artifacts,
+    baselines,
+    data,
+    events,
+    failures,
+    formats,
+    hardware,
+    measure,
+    methods,
+    pictures,
+    report,
+    report_page,
+    spec,
+    verdict,
+)
+from jobs.data import Decoded
+from jobs.errors import DeviceUnavailable
+from jobs.methods import Prepared
+from jobs.pair import Pair, open_pair
+from jobs.report import Images, Measure, Report
+from jobs.spec import JobSpec
+from jobs.stages import Stages
+from jobs.tasks import Array, Scores
+
+PLAN = (
+    ("read", "Reading model and dataset"),
+    ("decode", "Decoding images"),
+    ("before", "Measuring the original"),
+    ("quantize", "Calibrating"),
+    ("after", "Measuring the optimised model"),
+    ("speed", "Comparing speed"),
+    ("save", "Saving"),
+)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said to every image, and what that is worth."""
+
+    predictions: Array
+    scores: Scores
+
+
+def run(job_dir: Path) -> Report:
+    """Do what `spec.json` says. Whatever happens ends in `report.json`."""
+    wanted = spec.read(job_dir)
+    stages = Stages(job_dir, PLAN)
+    draft: dict[str, Any] = {
+        "task": wanted.task,
+        "template": wanted.template,
+        "method": wanted.method,
+        "config_keys": wanted.config_keys,
+        "packages": hardware.packages(),
+    }
+    scratch = job_dir / "tmp"
+    try:
+        _work(job_dir, scratch, wanted, stages, draft)
+        made = Report(status="succeeded", seconds=stages.total(), **draft)
+        report_page.write(job_dir, made)
+        made = made.model_copy(update={"artifacts": artifacts.listed(job_dir)})
+    except Exception as error:
+        failure = failures.as_failure(error, stages.current)
+        made = Report(status="failed", seconds=stages.total(), failure=failure, **draft)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    report.write(job_dir, made)
+    return made
+
+
+def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: dict[str, Any]) -> None:
+    """All stages in turn. What is known goes into `draft` at once, so that a failure later loses none of it."""
+    draft["hardware"] = hardware.describe(wanted.device)
+    with stages.stage("read"):
+        _require_device(wanted.device)
+        pair = open_pair(wanted, job_dir, scratch)
+        task, bound = pair.task, pair.bound
+        draft |= {"metric": task.metrics[0].name, "higher_is_better": task.metrics[0].higher_is_better}
+    with stages.stage("decode"):
+        calibration, validation = _decode(pair, scratch, stages)
+        draft["images"] = _images(pair, calibration, validation)
+        draft["notes"] = (*pair.notes, *_broken(calibration, validation))
+    real = task.truth([sample.target for sample in validation.samples], bound) if pair.labelled else None
+
+    with stages.stage("before"):
+        outputs = _baseline(pair, wanted, validation, job_dir, stages)
+        predictions = task.predict(outputs, bound)
+        expected = task.agreement(predictions, bound) if real is None else real
+        before = Answers(predictions, task.score(predictions, expected, bound))
+        draft["before"] = _measured(pair.imported.model, before, pair.imported.size_bytes)
+        _tell(stages, "before", before.scores)
+        if doubt := _doubt(pair, before.scores):
+            draft["notes"] = (*draft["notes"], doubt)
+            stages.emit(events.Note(level="warning", message=doubt))
+
+    with stages.stage("quantize"):
+        method = methods.by_name(wanted.method)
+        optimised = method.apply(_prepared(pair, calibration), wanted.options, stages.emit)
+        draft["applied"] = dict(optimised.applied)
+        draft["config_keys"] = (*draft["config_keys"], *optimised.config_keys)
+        draft["notes"] = (*draft["notes"], *optimised.notes)
+
+    with stages.stage("after"):
+        compiled = measure.compile_for(pair.entry.embed(optimised.model), wanted.device, "throughput")
+        predictions = task.predict(_ask(compiled, pair, validation, stages), bound)
+        after = Answers(predictions, task.score(predictions, expected, bound))
+        _tell(stages, "after", after.scores)
+
+    with stages.stage("speed"):
+        draft["speed"] = measure.speed(
+            pair.entry.fix_shape(pair.imported.model),
+            pair.entry.fix_shape(optimised.model),
+            device=wanted.device,
+            hint=wanted.hint,
+            seconds=wanted.speed_seconds,
+            progress=partial(stages.progress, unit="blocks"),
+        )
+        draft["layers"] = measure.layers(compiled)
+
+    with stages.stage("save"):
+        half = formats.precision(pair.imported.model) == "FP16"
+        size_bytes = artifacts.save_model(job_dir, optimised.model, wanted, half=half)
+        artifacts.save_config(job_dir, wanted.options)
+        artifacts.save_predictions(job_dir, _rows(pair, before, after, validation))
+        draft["after"] = _measured(optimised.model, after, size_bytes)
+        draft["pictures"] = pictures.draw(
+            job_dir, task, bound, validation.samples, before.predictions, after.predictions, real
+        )
+        drop = task.compare(before.scores, after.scores)
+        judged = verdict.judge(drop, wanted.max_drop, len(validation.samples))
+        steps = verdict.advise(
+            judged,
+            wanted,
+            seconds=stages.seconds,
+            types=frozenset(op.get_type_name() for op in pair.imported.model.get_ops()),
+            spare=pair.division.spare,
+            measured=len(validation.samples),
+            unmeasured=pair.division.unmeasured,
+        )
+        draft["verdict"] = judged.model_copy(update={"next": steps})
+
+
+def _require_device(device: str) -> None:
+    found = ov.Core().available_devices
+    if device not in found and device.split(".")[0] not in found:
+        raise DeviceUnavailable(
+            f"The device {device} is not available on this machine; there is {', '.join(found)}.", where=device
+        )
+
+
+# --- images
+
+
+def _decode(pair: Pair, scratch: Path, stages: Stages) -> tuple[Decoded, Decoded]:
+    calibrating, measuring = pair.division.calibration, pair.division.validation
+    total = len(calibrating) + len(measuring)
+    resize = pair.entry.resize
+    first = data.decode(calibrating, resize, scratch, lambda done: stages.progress(done, total))
+    second = data.decode(measuring, resize, scratch, lambda done: stages.progress(len(calibrating) + done, total))
+    return first, second
+
+
+def _images(pair: Pair, calibration: Decoded, validation: Decoded) -> Images:
+    return Images(
+        calibration=len(calibration.samples),
+        validation=len(validation.samples),
+        calibration_names=tuple(sample.name for sample in calibration.samples),
+        validation_names=tuple(sample.name for sample in validation.samples),
+        digest=pair.division.digest,
+        labelled=pair.labelled,
+    )
+
+
+def _broken(calibration: Decoded, validation: Decoded) -> tuple[str, ...]:
+    names = (*calibration.broken, *validation.broken)
+    if not names:
+        return ()
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return (f"{len(names)} of the images cannot be read and were left out: {shown}.",)
+
+
+def _prepared(pair: Pair, calibration: Decoded) -> Prepared:
+    images = data.Calibration(calibration.pixels, pair.entry.name, pair.entry.tensor)
+    return Prepared(
+        model=pair.trained,
+        calibration=images,
+        calibration_size=len(images),
+        names=tuple(sample.name for sample in calibration.samples),
+    )
+
+
+# --- answers
+
+
+def _baseline(pair: Pair, wanted: JobSpec, validation: Decoded, job_dir: Path, stages: Stages) -> list[Array]:
+    """The original's outputs: an earlier job's where nothing changed, else asked for now."""
+    folder = (job_dir / wanted.baselines).resolve() if wanted.baselines else None
+    names = tuple(sample.name for sample in validation.samples)
+    cpu = hardware.describe(wanted.device).cpu
+    key = baselines.key(pair, names, device=wanted.device, cpu=cpu)
+    known = baselines.recall(folder, key)
+    if known is not None and all(len(output) == len(names) for output in known):
+        stages.progress(len(names), len(names))
+        return known
+    model = pair.entry.embed(pair.imported.model)
+    outputs = _ask(measure.compile_for(model, wanted.device, "throughput"), pair, validation, stages)
+    baselines.remember(folder, key, outputs)
+    return outputs
+
+
+def _ask(compiled: ov.CompiledModel, pair: Pair, validation: Decoded, stages: Stages) -> list[Array]:
+    total = len(validation.samples)
+    return measure.outputs(compiled, validation.pixels, pair.bound.outputs, lambda done: stages.progress(done, total))
+
+
+def _tell(stages: Stages, which: Any, scores: Scores) -> None:
+    for name, value in scores.metrics.items():
+        stages.emit(events.Metric(which=which, name=name, value=value))
+
+
+def _doubt(pair: Pair, scores: Scores) -> str:
+    """A sentence where the original itself is no better than guessing: then its preparation is wrong, not INT8."""
+    metric = pair.task.metrics[0].name
+    value = scores.metrics[metric]
+    if not pair.labelled or value > 1.5 * pair.task.chance(pair.bound):
+        return ""
+    return (
+        f"The original model itself reaches only {value:.1%}, hardly more than guessing. Check the order of labels and"
+        " of colours, mean and scale before you trust anything below."
+    )
+
+
+def _measured(model: ov.Model, answers: Answers, size_bytes: int) -> Measure:
+    return Measure(
+        metrics=dict(answers.scores.metrics),
+        per_class={label: dict(values) for label, values in answers.scores.per_class.items()},
+        size_bytes=size_bytes,
+        parameters=formats.parameters(model),
+        precision=formats.precision(model),
+    )
+
+
+def _rows(pair: Pair, before: Answers, after: Answers, images: Decoded) -> Iterator[artifacts.Row]:
+    """What each model said to each image."""
+    describe, bound = pair.task.describe, pair.bound
+    for place, sample in enumerate(images.samples):
+        yield sample.name, *describe(before.predictions, place, bound), *describe(after.predictions, place, bound)
