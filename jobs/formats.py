@@ -475,8 +475,8 @@ def _precision(weights: list[ov.Node]) -> str:
         return "none"
     main = max(sizes, key=lambda kind: sizes[kind])
     names = {"f32": "FP32", "f16": "FP16", "bf16": "BF16", "f64": "FP64", "i8": "INT8", "u8": "INT8"}
-    mixed = sizes[main] < 0.9 * sum(sizes.values())
-    return "mixed" if mixed else names.get(main, main.upper())
+    name, share = names.get(main, main.upper()), sizes[main] / sum(sizes.values())
+    return name if share >= 0.9 else f"mostly {name}" if share >= 0.5 else "mixed"
 
 
 def precision(model: ov.Model) -> str:

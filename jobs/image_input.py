@@ -20,6 +20,7 @@ Pixels = NDArray[np.uint8]
 
 _DEFAULT_SIDE = 224
 _CHANNELS = (1, 3)
+_TYPES = {"f32": np.float32, "f16": np.float16, "f64": np.float64, "u8": np.uint8, "i8": np.int8}
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class ImageInput:
                 values = values / np.asarray(self.scale, dtype=np.float32)
         if self.layout == "NCHW":
             values = values.transpose(2, 0, 1)
-        return np.ascontiguousarray(values[None], dtype=ov.Type(self.type).to_dtype())
+        return np.ascontiguousarray(values[None], dtype=_TYPES[self.type])
 
     def embed(self, model: ov.Model) -> ov.Model:
         """A copy of `model` that takes [1, height, width, channels] uint8 and prepares it as `tensor` does."""
@@ -160,7 +161,7 @@ def _bare(model: ov.Model, settings: Mapping[str, str]) -> ImageInput:
     if sides["N"] > 1:
         guessed.append(f"batch of {sides['N']} reshaped to 1")
     type_name = port.element_type.get_type_name()
-    if type_name not in ("f32", "f16", "bf16", "u8", "i8", "f64"):
+    if type_name not in _TYPES:
         raise UnsupportedModel(f"The input {_name(port)} takes {type_name}, which is no type for pixels.")
     return ImageInput(_name(port), 0, layout, height, width, channels, type_name, guessed=tuple(guessed))
 

@@ -204,7 +204,10 @@ def _prepared(pair: Pair, calibration: Decoded) -> Prepared:
 
 
 def _baseline(pair: Pair, wanted: JobSpec, validation: Decoded, job_dir: Path, stages: Stages) -> list[Array]:
-    """The original's outputs: an earlier job's where nothing changed, else asked for now."""
+    """The original's outputs: an earlier job's where nothing changed, else asked for now.
+
+    In FP32, also where the machine prefers BF16: what the upload is worth must not hang on who measures it.
+    """
     folder = (job_dir / wanted.baselines).resolve() if wanted.baselines else None
     names = tuple(sample.name for sample in validation.samples)
     cpu = hardware.describe(wanted.device).cpu
@@ -214,7 +217,8 @@ def _baseline(pair: Pair, wanted: JobSpec, validation: Decoded, job_dir: Path, s
         stages.progress(len(names), len(names))
         return known
     model = pair.entry.embed(pair.imported.model)
-    outputs = _ask(measure.compile_for(model, wanted.device, "throughput"), pair, validation, stages)
+    compiled = measure.compile_for(model, wanted.device, "throughput", INFERENCE_PRECISION_HINT="f32")
+    outputs = _ask(compiled, pair, validation, stages)
     baselines.remember(folder, key, outputs)
     return outputs
 

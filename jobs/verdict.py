@@ -17,7 +17,7 @@ def judge(drop: Interval, limit: float, images: int) -> Verdict:
     if drop.low > limit:
         return _verdict("lost", drop, limit, f"Accuracy lost: the loss is over {_points(limit)}, surely.")
     more = stats.images_to_tell(drop, limit, images)
-    wish = f"About {more:,} more images would tell." if more else "The loss lies so near the limit that no set would."
+    wish = f"About {more:,} more images would tell." if more else "It lies so near the limit that more would not help."
     return _verdict(
         "cannot_tell",
         drop,
