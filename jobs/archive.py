@@ -6,12 +6,18 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from jobs.errors import BadArchive
 
 _JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # bzip2 packs 256 MB into 336 bytes
+_ENTRY_SIGNATURE = b"PK\x01\x02"
+_ENTRY = 46  # bytes of an entry in the list, without its name
 _END_SIGNATURE = b"PK\x05\x06"
+_END = 22  # bytes of the end record, without a comment
+_END64 = 76  # bytes that zip64 puts before it
+_COMMENT = 65_535  # bytes of the longest comment
 _CHUNK = 1 << 20
 
 
@@ -27,6 +33,7 @@ class ArchiveLimits:
     """A small archive may unpack to this whatever its ratio."""
     depth: int = 32
     name_bytes: int = 255
+    """Of one file or folder; a whole path may have four times as many."""
 
 
 def is_zip(path: Path) -> bool:
@@ -52,29 +59,53 @@ def unpack(archive: Path, into: Path, limits: ArchiveLimits | None = None) -> li
 
 
 def _check_count(archive: Path, limits: ArchiveLimits) -> None:
-    """Read the number of entries from the end of the file: opening a list of millions takes a hundred megabytes."""
+    """Count the entries before the list of them is opened: one of millions takes a gigabyte.
+
+    The number given in the end record may lie, and nothing goes by it; the length of the list cannot.
+    """
     size = archive.stat().st_size
     with archive.open("rb") as file:
-        file.seek(max(0, size - 65_557))  # the end record and the longest comment
-        tail = file.read()
-    place = tail.rfind(_END_SIGNATURE)
-    if place < 0 or len(tail) < place + 22:
-        raise BadArchive("This is no zip archive, or its end is missing.", where=archive.name)
-    count, list_bytes = struct.unpack_from("<HI", tail, place + 10)
-    # 65,535 and 2^32 − 1 mean that the real numbers stand elsewhere (zip64), so the length of the list decides.
-    if count == 0xFFFF:
-        count = min(list_bytes, size) // 46
-    if count > limits.entries:
-        raise BadArchive(f"The archive has about {count:,} entries; at most {limits.entries:,} are taken.")
+        tail = _read_at(file, size - _END - _COMMENT - _END64, size)
+        place = len(tail) - _END if tail[-_END:].startswith(_END_SIGNATURE) else tail.rfind(_END_SIGNATURE)
+        if not 0 <= place <= len(tail) - _END:
+            raise BadArchive(f"“{archive.name}” is no zip archive, or its end is missing.", where=archive.name)
+        (length,) = struct.unpack_from("<I", tail, place + 12)
+        if tail[max(0, place - _END64) : place].startswith(b"PK\x06\x06"):
+            (length,) = struct.unpack_from("<Q", tail, place - _END64 + 40)
+        if length > limits.entries * _ENTRY and (count := _entries(file, size - length - len(tail))) > limits.entries:
+            raise _too_many(count, limits)
+
+
+def _entries(file: BinaryIO, start: int) -> int:
+    """How often an entry of the list can begin, from `start` to the end of the file."""
+    file.seek(max(0, start))
+    count, last = 0, b""
+    while data := file.read(_CHUNK):
+        count += (last + data).count(_ENTRY_SIGNATURE)
+        last = data[-len(_ENTRY_SIGNATURE) + 1 :]
+    return count
+
+
+def _read_at(file: BinaryIO, start: int, end: int) -> bytes:
+    file.seek(max(0, start))
+    return file.read(end - max(0, start))
+
+
+def _too_many(count: int, limits: ArchiveLimits) -> BadArchive:
+    return BadArchive(
+        f"The archive has {count:,} entries; at most {limits.entries:,} are taken.",
+        hint="Upload a sample: a few thousand images are enough.",
+    )
 
 
 def _checked(entries: list[zipfile.ZipInfo], packed: int, limits: ArchiveLimits) -> list[tuple[zipfile.ZipInfo, str]]:
     if len(entries) > limits.entries:
-        raise BadArchive(f"The archive has {len(entries):,} entries; at most {limits.entries:,} are taken.")
+        raise _too_many(len(entries), limits)
     total = sum(entry.file_size for entry in entries)
     if total > limits.total_bytes:
         raise BadArchive(
-            f"The archive unpacks to {total >> 20:,} MB; at most {limits.total_bytes >> 20:,} MB are taken."
+            f"The archive unpacks to {total >> 20:,} MB; at most {limits.total_bytes >> 20:,} MB are taken.",
+            hint="Upload a sample: a few thousand images are enough.",
         )
     if total > limits.free_bytes and total > packed * limits.ratio:
         raise BadArchive(
@@ -86,6 +117,8 @@ def _checked(entries: list[zipfile.ZipInfo], packed: int, limits: ArchiveLimits)
         name = _safe_name(entry, limits)
         if not name or entry.is_dir():
             continue
+        if not 0 <= entry.header_offset < packed:
+            raise BadArchive(f"The archive is damaged: “{name}” is not where it should be.", where=name)
         if name.casefold() in seen:
             raise BadArchive(
                 f"Two entries of the archive have the same name, “{name}”, but for upper and lower case.", where=name
@@ -114,7 +147,10 @@ def _safe_name(entry: zipfile.ZipInfo, limits: ArchiveLimits) -> str:
             hint="Make the zip with “store” or “deflate”.",
             where=name,
         )
-    if len(path.parts) > limits.depth or any(len(part.encode()) > limits.name_bytes for part in path.parts):
+    too_long = len(name.encode()) > 4 * limits.name_bytes or any(
+        len(part.encode()) > limits.name_bytes for part in path.parts
+    )
+    if too_long or len(path.parts) > limits.depth:
         raise BadArchive(f"The entry “{name[:80]}…” has too long a name or too many folders.", where=name[:200])
     if any(part in _JUNK or part.startswith("._") for part in path.parts):
         return ""
@@ -122,9 +158,9 @@ def _safe_name(entry: zipfile.ZipInfo, limits: ArchiveLimits) -> str:
 
 
 def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
     left = entry.file_size
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with opened.open(entry) as source, path.open("xb") as target:
             while chunk := source.read(_CHUNK):
                 left -= len(chunk)
