@@ -4,6 +4,8 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -49,11 +51,24 @@ def unpack(archive: Path, into: Path, limits: ArchiveLimits | None = None) -> li
     found while it is written, and then all that was written is left to the caller's scratch folder.
     """
     limits = limits or ArchiveLimits()
+    with _opened(archive, limits) as opened:
+        wanted = _checked(opened.infolist(), archive.stat().st_size, limits)
+        return [_write(opened, entry, into / name) for entry, name in wanted]
+
+
+def names(archive: Path, limits: ArchiveLimits | None = None) -> list[str]:
+    """Of all entries, as the archive gives them, safe or not. Raises BadArchive."""
+    with _opened(archive, limits or ArchiveLimits()) as opened:
+        return opened.namelist()
+
+
+@contextmanager
+def _opened(archive: Path, limits: ArchiveLimits) -> Iterator[zipfile.ZipFile]:
+    """Open it, when its list can be held in memory."""
     _check_count(archive, limits)
     try:
         with zipfile.ZipFile(archive) as opened:
-            wanted = _checked(opened.infolist(), archive.stat().st_size, limits)
-            return [_write(opened, entry, into / name) for entry, name in wanted]
+            yield opened
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, struct.error) as error:
         raise BadArchive(f"The archive is damaged: {error}.", where=archive.name) from error
 

@@ -43,6 +43,8 @@ class BrokenModel(JobError):
 class UnsupportedModel(JobError):
     """The model uses something that cannot be optimised here."""
 
+    hint = "Export the model without that part, or in another format."
+
 
 class AlreadyQuantized(JobError):
     """This model is already quantized."""

@@ -5,10 +5,10 @@ OpenVINO's own `convert_model(path)` is never given an upload: it sniffs content
 """
 
 import contextlib
+import json
 import re
 import shutil
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from jobs import archive
+from jobs import archive, sniff
 from jobs.errors import AlreadyQuantized, BrokenModel, CodeInFile, UnknownFormat, UnsupportedModel
 from jobs.findings import ModelFindings, Node, Port
 
@@ -25,9 +25,17 @@ import torch
 model = ...  # your model, as you load it in Python
 torch.onnx.export(model.eval(), (torch.zeros(1, 3, 224, 224),), "model.onnx", dynamo=True, external_data=False)"""
 _KERAS_EXPORT = 'Load it with Keras and run model.export("saved_model"), then zip that folder and upload it.'
+_UPLOAD_PAIR = "Upload the .xml and the .bin that were exported together."
 _QUANTIZING = ("FakeQuantize", "FakeConvert")
-_LOW_BITS = ("i8", "u8", "i4", "u4")
+_LOW_BITS = ("i8", "u8", "i4", "u4", "u2", "u3", "u6", "nf4", "f4e2m1", "f8e4m3", "f8e5m2")
 _GENERIC = ("Parameter", "Result", "Constant")
+_HEAVY = (
+    "Convolution",
+    "GroupConvolution",
+    "ConvolutionBackpropData",
+    "GroupConvolutionBackpropData",
+    "MatMul",
+)
 
 
 @dataclass(frozen=True)
@@ -48,24 +56,32 @@ def read(folder: Path, *, scratch: Path, allow_code: bool = False) -> Imported:
     AlreadyQuantized.
     """
     imported = _read(_files(folder), scratch, allow_code)
+    _refuse_nameless(imported.model)
     _refuse_empty(imported.model)
     _refuse_quantized(imported.model)
+    _refuse_not_numbers(imported.model)
     return imported
 
 
 def _files(folder: Path) -> list[Path]:
     """Plain files below `folder`: a link or a pipe in place of a file is how others' files are read."""
-    found = sorted(path for path in folder.rglob("*") if not path.name.startswith("."))
-    for path in found:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts):
+            continue
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise UnknownFormat("A link or a device is no model file.", where=path.name)
-    return [path for path in found if path.is_file()]
+        if path.is_file():
+            found.append(path)
+    return found
 
 
 def _read(files: list[Path], scratch: Path, allow_code: bool) -> Imported:
-    if len(files) == 1 and archive.is_zip(files[0]):
+    if not files:
+        raise UnknownFormat("There is no file in the upload.")
+    if len(files) == 1 and archive.is_zip(files[0]) and sniff.kind_of_zip(files[0]) == "archive":
         return _read_zip(files[0], scratch, allow_code)
-    for format_ in _FORMATS:
+    for format_ in _formats(allow_code):
         found = [path for path in files if format_.matches(path)]
         if len(found) > 1 and not format_.many:
             names = ", ".join(path.name for path in found[:5])
@@ -74,48 +90,37 @@ def _read(files: list[Path], scratch: Path, allow_code: bool) -> Imported:
             )
         if found:
             return format_.read(found[0], files, scratch)
-    if not files:
-        raise UnknownFormat("There is no file in the upload.")
-    raise _unknown(files[0])
+    raise _unknown(files)
 
 
-def _unknown(path: Path) -> UnknownFormat:
+def _unknown(files: list[Path]) -> UnknownFormat:
+    if len(files) > 1:
+        names = ", ".join(path.name for path in files[:5]) + (" and more" if len(files) > 5 else "")
+        return UnknownFormat(f"None of the {len(files)} files is a model that can be read here: {names}.")
+    (path,) = files
     if path.stat().st_size == 0:
         return UnknownFormat(f"“{path.name}” is empty.", hint="Upload it again.", where=path.name)
-    if _head(path).startswith(b"version https://git-lfs"):
+    head = sniff.head(path).lstrip().lower()
+    if head.startswith(b"version https://git-lfs"):
         return UnknownFormat(
             f"“{path.name}” is a Git LFS pointer, not the file itself.", hint="Run git lfs pull first.", where=path.name
+        )
+    if head.startswith((b"<!doctype html", b"<html")):
+        return UnknownFormat(
+            f"“{path.name}” is a web page, not a model.",
+            hint="Most likely the download gave an error page. Download the model again and upload it.",
+            where=path.name,
         )
     return UnknownFormat(f"“{path.name}” is not a model in a format that can be read here.", where=path.name)
 
 
 def _read_zip(path: Path, scratch: Path, allow_code: bool) -> Imported:
-    """PyTorch and Keras files are zips too; told apart by what they always hold, and not unpacked."""
-    names = _zip_names(path)
-    if any(name.endswith(("models/model.json", "serialized_exported_program.json")) for name in names):
-        return _read_exported(path, allow_code)
-    if any(name.endswith("data.pkl") for name in names):
-        raise _refuse_torch(path)
-    if "model.weights.h5" in names:
-        raise UnknownFormat("This is a Keras file, which OpenVINO does not read.", hint=_KERAS_EXPORT, where=path.name)
     into = scratch / "model"
     archive.unpack(path, into)
     inside = _files(into)
-    if len(inside) == 1 and archive.is_zip(inside[0]) and not _is_torch(inside[0]):
+    if len(inside) == 1 and archive.is_zip(inside[0]) and sniff.kind_of_zip(inside[0]) == "archive":
         raise UnknownFormat("There is a zip inside the zip.", hint="Upload the inner one.", where=inside[0].name)
     return _read(inside, scratch, allow_code)
-
-
-def _zip_names(path: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(path) as opened:
-            return opened.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
-        raise BrokenModel(f"The archive is damaged: {error}.", where=path.name) from error
-
-
-def _is_torch(path: Path) -> bool:
-    return any(name.endswith(("data.pkl", "model.json", ".json")) for name in _zip_names(path))
 
 
 def _refuse_torch(path: Path) -> CodeInFile:
@@ -126,168 +131,173 @@ def _refuse_torch(path: Path) -> CodeInFile:
     )
 
 
-def _read_exported(path: Path, allow_code: bool) -> Imported:
-    if not allow_code:
-        raise CodeInFile(
-            f"“{path.name}” is a PyTorch exported program, which can run code when it is loaded; this server does not"
-            " allow that.",
-            hint=f"Export it to ONNX instead:\n{_EXPORT}",
-            where=path.name,
-        )
+def _refuse_compiled(path: Path) -> CodeInFile:
+    return CodeInFile(
+        f"“{path.name}” holds machine code that PyTorch compiled (AOTInductor). It is never loaded here.",
+        hint=f"Export the model to ONNX instead:\n{_EXPORT}",
+        where=path.name,
+    )
+
+
+def _refuse_exported(path: Path) -> CodeInFile:
+    return CodeInFile(
+        f"“{path.name}” is a PyTorch exported program, which can run code when it is loaded; this server does not"
+        " allow that.",
+        hint=f"Export it to ONNX instead:\n{_EXPORT}",
+        where=path.name,
+    )
+
+
+def _read_exported(path: Path, files: list[Path], scratch: Path) -> Imported:
     import torch
 
     try:
         program = torch.export.load(path)
         model = ov.convert_model(program)
+        model.reshape(dict(enumerate(_exported_shapes(program))))
     except Exception as error:  # torch raises anything on a damaged program
+        if is_out_of_memory(error):
+            raise
         raise BrokenModel(f"The exported program cannot be loaded: {sentence(error)}", where=path.name) from error
     return Imported(model, "PyTorch exported program", path.name, path.stat().st_size)
+
+
+def _exported_shapes(program: Any) -> list[ov.PartialShape]:
+    """Of the inputs, as they were exported: the conversion makes all sides dynamic."""
+    wanted = set(program.graph_signature.user_inputs)
+    values = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in wanted]
+    return [ov.PartialShape([side if isinstance(side, int) else -1 for side in value.shape]) for value in values]
 
 
 # --- the data formats
 
 
-def _head(path: Path, count: int = 64) -> bytes:
-    with path.open("rb") as file:
-        return file.read(count)
-
-
-def _after_length(head: bytes) -> int:
-    """The byte after a protobuf field's tag and length: the tag inside; -1 when there is none."""
-    place = 1
-    while place < len(head) and head[place] & 0x80:
-        place += 1
-    return head[place + 1] if place + 1 < len(head) else -1
-
-
-def _is_ir(path: Path) -> bool:
-    start = _head(path, 4096).lstrip(b"\xef\xbb\xbf \t\r\n")
-    return start.startswith((b"<?xml", b"<net", b"<!--")) and b"<net" in start
-
-
-def _is_saved_model(path: Path) -> bool:
-    return path.name == "saved_model.pb" and _head(path, 1) in (b"\x08", b"\x12")
-
-
-def _is_onnx(path: Path) -> bool:
-    """ModelProto begins with its ir_version, a number from 1 on; a graph without one is read by OpenVINO too."""
-    head = _head(path)
-    return (
-        len(head) > 4 and head[0] == 0x08 and 0 < head[1] < 64 and head[2] in (0x12, 0x1A, 0x22, 0x2A, 0x32, 0x3A, 0x42)
-    )
-
-
-def _is_tflite(path: Path) -> bool:
-    return _head(path, 8)[4:] == b"TFL3"
-
-
-def _is_paddle(path: Path) -> bool:
-    """ProgramDesc: a block, which begins with its number."""
-    head = _head(path)
-    return head[:1] == b"\x0a" and _after_length(head) == 0x08
-
-
-def _is_frozen_graph(path: Path) -> bool:
-    """GraphDef: a node, which begins with its name."""
-    head = _head(path)
-    return head[:1] == b"\x0a" and _after_length(head) == 0x0A
-
-
-def _is_pickle(path: Path) -> bool:
-    head = _head(path, 2)
-    return len(head) == 2 and head[0] == 0x80 and 2 <= head[1] <= 5
-
-
-def _is_torch_zip(path: Path) -> bool:
-    return archive.is_zip(path) and any(name.endswith("data.pkl") for name in _zip_names(path))
-
-
-def _is_hdf5(path: Path) -> bool:
-    return _head(path, 4) == b"\x89HDF"
-
-
-def _is_safetensors(path: Path) -> bool:
-    head = _head(path, 10)
-    return len(head) == 10 and head[8:10] in (b'{"', b"{ ") and int.from_bytes(head[:8], "little") < 100 << 20
-
-
-def _is_new_paddle(path: Path) -> bool:
-    return _head(path, 1) == b"{" and b'"pir"' in _head(path, 4096).replace(b" ", b"")
-
-
-def _named(path: Path, files: list[Path], scratch: Path, suffix: str, beside: dict[str, Path] | None = None) -> Path:
+def _named(path: Path, scratch: Path, suffix: str, beside: Mapping[str, Path] | None = None) -> Path:
     """The file under a name with the suffix its reader asks for, copied only when it has another."""
-    if path.suffix.lower() == suffix and not beside:
+    if path.suffix == suffix and not beside:
         return path
     folder = scratch / "named"
     folder.mkdir(parents=True, exist_ok=True)
-    for ending, other in (beside or {}).items():
-        shutil.copyfile(other, folder / f"model{ending}")
+    for name, other in (beside or {}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(other, folder / name)
     return Path(shutil.copyfile(path, folder / f"model{suffix}"))
 
 
+def _one_beside(path: Path, files: list[Path], suffix: str) -> Path | None:
+    """The file with this suffix that goes with `path`: of the same name, else the only one."""
+    found = [other for other in files if other.suffix.lower() == suffix]
+    same = [other for other in found if other.stem == path.stem and other.parent == path.parent]
+    if len(found) > 1 and not same:
+        raise BrokenModel(
+            f"“{path.name}” came with {len(found)} {suffix} files, none of the same name.",
+            hint=f"Upload {path.name} with its own {suffix} file only.",
+            where=path.name,
+        )
+    return next(iter(same or found), None)
+
+
 def _read_ir(path: Path, files: list[Path], scratch: Path) -> Imported:
-    binaries = [other for other in files if other.suffix.lower() == ".bin"]
-    same = [other for other in binaries if other.stem == path.stem] or binaries
-    needs = b'type="Const"' in path.read_bytes()
-    if needs and not same:
+    xml = path.read_bytes()
+    if b"</net>" not in xml[-1024:]:
+        raise _cut_off(path)
+    needed = _described_bytes(xml)
+    weights = _one_beside(path, files, ".bin")
+    if needed and weights is None:
         raise BrokenModel(
             f"“{path.name}” came without its weights.",
             hint=f"Upload {path.stem}.xml and {path.stem}.bin together.",
             where=path.name,
         )
-    weights = same[0] if same else None
-    source = (
-        _named(path, files, scratch, ".xml", {".bin": weights} if weights else None) if _differ(path, weights) else path
-    )
-    with _reading(path, "Upload the .xml and the .bin that were exported together." if weights else ""):
+    size = weights.stat().st_size if weights else 0
+    if weights and size != needed and needed:
+        raise BrokenModel(
+            f"“{weights.name}” is not the weights file of “{path.name}”: it has {size:,} bytes, the .xml describes"
+            f" {needed:,}.",
+            hint=_UPLOAD_PAIR,
+            where=weights.name,
+        )
+    paired = path.suffix == ".xml" and weights in (None, path.with_suffix(".bin"))
+    source = path if paired else _named(path, scratch, ".xml", {"model.bin": weights} if weights else None)
+    with _reading(path, _UPLOAD_PAIR if weights else ""):
         model = ov.Core().read_model(source)
-    return Imported(model, "OpenVINO IR", path.name, path.stat().st_size + (weights.stat().st_size if weights else 0))
+    return Imported(model, "OpenVINO IR", path.name, path.stat().st_size + size)
 
 
-def _differ(path: Path, weights: Path | None) -> bool:
-    """Whether the reader would not find the pair by itself."""
-    return path.suffix.lower() != ".xml" or (weights is not None and weights != path.with_suffix(".bin"))
+def _described_bytes(xml: bytes) -> int:
+    """Where the last constant ends, which is where the weights file does, whoever wrote it; 0 without constants."""
+    ends = [0]
+    for element in re.findall(rb"<(?:data|blob|weights|biases)\b[^>]*>", xml):
+        offset, size = re.search(rb'\boffset="(\d{1,18})"', element), re.search(rb'\bsize="(\d{1,18})"', element)
+        if offset and size:
+            ends.append(int(offset[1]) + int(size[1]))
+    return max(ends)
+
+
+def _cut_off(path: Path) -> BrokenModel:
+    return BrokenModel(
+        f"“{path.name}” is incomplete: its end is missing.",
+        hint="Upload it again. When that does not help, export the model again.",
+        where=path.name,
+    )
 
 
 def _read_onnx(path: Path, files: list[Path], scratch: Path) -> Imported:
-    # Weights in files of their own are named by the model, so those stay where they are.
-    source = path if path.suffix.lower() == ".onnx" or len(files) > 1 else _named(path, files, scratch, ".onnx")
+    if sniff.is_cut_off(path):
+        raise _cut_off(path)
+    # Weights in files of their own are named by the model, and looked for beside it.
+    if path.suffix == ".onnx":
+        source = path
+    else:
+        others = {other.relative_to(path.parent).as_posix(): other for other in files if path.parent in other.parents}
+        source = _named(path, scratch, ".onnx", others if len(files) > 1 else None)
     with _reading(path):
         model = ov.Core().read_model(source)
-    return Imported(model, "ONNX", path.name, sum(file.stat().st_size for file in files))
+    used = [path, *(other for other in files if other != path and other.suffix.lower() not in _NOT_WEIGHTS)]
+    return Imported(model, "ONNX", path.name, sum(file.stat().st_size for file in used))
+
+
+_NOT_WEIGHTS = (".txt", ".md", ".json", ".yaml", ".yml", ".py", ".png", ".jpg", ".jpeg", ".pdf")
 
 
 def _read_saved_model(path: Path, files: list[Path], scratch: Path) -> Imported:
-    with _reading(path):
-        model = ov.Core().read_model(path.parent)
+    folder = path.parent
+    loose = [other for other in files if other.name.startswith("variables.") and other.parent == path.parent]
+    if path.name != "saved_model.pb" or loose:  # a browser gives the files of a folder without their folders
+        folder = scratch / "saved_model"
+        (folder / "variables").mkdir(parents=True)
+        shutil.copyfile(path, folder / "saved_model.pb")
+        for other in loose:
+            shutil.copyfile(other, folder / "variables" / other.name)
+    with _reading(path, "Zip the whole SavedModel folder, variables and all, and upload the zip."):
+        model = ov.Core().read_model(folder)
     size = sum(file.stat().st_size for file in files if file.is_relative_to(path.parent))
-    return Imported(model, "TensorFlow SavedModel", path.parent.name, size)
+    return Imported(model, "TensorFlow SavedModel", path.name, size)
 
 
 def _read_frozen(path: Path, files: list[Path], scratch: Path) -> Imported:
     with _reading(path):
-        model = ov.Core().read_model(_named(path, files, scratch, ".pb"))
+        model = ov.Core().read_model(_named(path, scratch, ".pb"))
     return Imported(model, "TensorFlow frozen graph", path.name, path.stat().st_size)
 
 
 def _read_tflite(path: Path, files: list[Path], scratch: Path) -> Imported:
     with _reading(path):
-        model = ov.Core().read_model(_named(path, files, scratch, ".tflite"))
+        model = ov.Core().read_model(_named(path, scratch, ".tflite"))
     return Imported(model, "TensorFlow Lite", path.name, path.stat().st_size)
 
 
 def _read_paddle(path: Path, files: list[Path], scratch: Path) -> Imported:
-    weights = [other for other in files if other.suffix.lower() == ".pdiparams"]
-    if not weights:
+    weights = _one_beside(path, files, ".pdiparams")
+    if weights is None:
         raise BrokenModel(
             f"“{path.name}” came without its weights.",
             hint="Upload the .pdmodel and the .pdiparams together.",
             where=path.name,
         )
-    with _reading(path):
-        model = ov.Core().read_model(_named(path, files, scratch, ".pdmodel", {".pdiparams": weights[0]}))
-    return Imported(model, "PaddlePaddle", path.name, path.stat().st_size + weights[0].stat().st_size)
+    with _reading(path, "Upload the .pdmodel and the .pdiparams that were saved together."):
+        model = ov.Core().read_model(_named(path, scratch, ".pdmodel", {"model.pdiparams": weights}))
+    return Imported(model, "PaddlePaddle", path.name, path.stat().st_size + weights.stat().st_size)
 
 
 @contextlib.contextmanager
@@ -298,12 +308,17 @@ def _reading(path: Path, hint: str = "") -> Iterator[None]:
     except (RuntimeError, ValueError, OSError, UnicodeDecodeError) as error:
         if is_out_of_memory(error):
             raise
+        if isinstance(error, UnicodeDecodeError):
+            raise BrokenModel(f"“{path.name}” cannot be read: a name in it is no text.", where=path.name) from error
         text = str(error)
         missing = re.search(r"No conversion rule found for operations?:? *([^\n]{1,200})", text)
-        if missing or "not supported" in text or "unsupported" in text.lower():
+        if missing:
             raise UnsupportedModel(
-                f"“{path.name}” uses an operation OpenVINO does not know: {missing[1] if missing else sentence(error)}",
-                where=path.name,
+                f"“{path.name}” uses an operation OpenVINO does not know: {missing[1]}", where=path.name
+            ) from error
+        if "not supported" in text or "unsupported" in text.lower():
+            raise UnsupportedModel(
+                f"“{path.name}” uses something OpenVINO does not support: {sentence(error)}", where=path.name
             ) from error
         raise BrokenModel(
             f"“{path.name}” cannot be read: {sentence(error)}", hint=hint or None, where=path.name
@@ -347,59 +362,90 @@ def _refuser(make: Callable[[Path], Exception]) -> Callable[[Path, list[Path], P
     return refuse
 
 
-_FORMATS = (
-    _Format("OpenVINO", _is_ir, _read_ir),
-    _Format("TensorFlow SavedModel", _is_saved_model, _read_saved_model),
-    _Format("TensorFlow Lite", _is_tflite, _read_tflite),
-    _Format("ONNX", _is_onnx, _read_onnx),
-    _Format("PaddlePaddle", _is_paddle, _read_paddle),
-    _Format("TensorFlow", _is_frozen_graph, _read_frozen),
-    _Format("PyTorch", lambda path: _is_pickle(path) or _is_torch_zip(path), _refuser(_refuse_torch), many=True),
+def _formats(allow_code: bool) -> tuple[_Format, ...]:
+    """In the order in which they are looked for."""
+    exported = _read_exported if allow_code else _refuser(_refuse_exported)
+    return (*_DATA, _Format("PyTorch exported", sniff.is_zip_of("exported"), exported), *_REFUSED)
+
+
+_DATA = (
+    _Format("OpenVINO", sniff.is_ir, _read_ir),
+    _Format("TensorFlow SavedModel", sniff.is_saved_model, _read_saved_model),
+    _Format("TensorFlow Lite", sniff.is_tflite, _read_tflite),
+    _Format("ONNX", sniff.is_onnx, _read_onnx),
+    _Format("PaddlePaddle", sniff.is_paddle, _read_paddle),
+    _Format("TensorFlow", sniff.is_frozen_graph, _read_frozen),
+)
+_REFUSED = (
+    _Format("PyTorch compiled", sniff.is_zip_of("compiled"), _refuser(_refuse_compiled), many=True),
+    _Format(
+        "PyTorch",
+        lambda path: sniff.is_pickle(path) or sniff.is_zip_of("torch")(path),
+        _refuser(_refuse_torch),
+        many=True,
+    ),
     _Format(
         "Keras",
-        _is_hdf5,
+        lambda path: sniff.is_hdf5(path) or sniff.is_zip_of("keras")(path),
         _refuser(
-            lambda path: UnknownFormat("This is a Keras file (HDF5), which OpenVINO does not read.", hint=_KERAS_EXPORT)
+            lambda path: UnknownFormat(
+                f"“{path.name}” is a Keras file, which OpenVINO does not read.", hint=_KERAS_EXPORT, where=path.name
+            )
         ),
         many=True,
     ),
     _Format(
         "safetensors",
-        _is_safetensors,
+        sniff.is_safetensors,
         _refuser(
             lambda path: UnknownFormat(
-                "This file holds weights without the network they belong to.",
+                f"“{path.name}” holds weights (safetensors) without the network they belong to.",
                 hint=f"Load them into your model and export that to ONNX:\n{_EXPORT}",
+                where=path.name,
             )
         ),
         many=True,
     ),
     _Format(
         "PaddlePaddle 3",
-        _is_new_paddle,
+        sniff.is_new_paddle,
         _refuser(
             lambda path: UnknownFormat(
-                "This is PaddlePaddle's new program format (PIR), which OpenVINO does not read.",
+                f"“{path.name}” is in PaddlePaddle's new program format (PIR), which OpenVINO does not read.",
                 hint="Save it with FLAGS_enable_pir_api=0, which writes .pdmodel and .pdiparams, or export it to ONNX.",
+                where=path.name,
             )
         ),
         many=True,
     ),
     _Format(
         "weights",
-        lambda path: path.suffix.lower() == ".bin",
-        _refuser(
-            lambda path: BrokenModel(
-                f"“{path.name}” holds weights; the .xml that describes the network is missing.",
-                hint=f"Upload {path.stem}.xml and {path.name} together.",
-            )
-        ),
+        lambda path: path.suffix.lower() in (".bin", ".pdiparams"),
+        _refuser(lambda path: _no_network(path, ".pdmodel" if path.suffix == ".pdiparams" else ".xml")),
         many=True,
     ),
 )
 
 
+def _no_network(path: Path, suffix: str) -> BrokenModel:
+    return BrokenModel(
+        f"“{path.name}” holds weights; the {suffix} that describes the network is missing or none.",
+        hint=f"Upload {path.stem}{suffix} and {path.name} together.",
+        where=path.name,
+    )
+
+
 # --- what is refused whatever the format
+
+
+def _refuse_nameless(model: ov.Model) -> None:
+    """Names are bytes to OpenVINO, and text to everything after it."""
+    try:
+        for op in model.get_ops():
+            for port in op.outputs():
+                _ = op.friendly_name, port.names
+    except UnicodeDecodeError as error:
+        raise BrokenModel("A name in the model is no text: the file is damaged.") from error
 
 
 def _refuse_empty(model: ov.Model) -> None:
@@ -407,16 +453,35 @@ def _refuse_empty(model: ov.Model) -> None:
     if not model.outputs or not kinds.difference(_GENERIC):
         raise BrokenModel("The model has no layers or no outputs.", hint="Export it again.")
     if not model.inputs:
-        raise UnsupportedModel("The model takes no input, so there is nothing to show it.")
+        raise UnsupportedModel(
+            "The model takes no input, so there is nothing to show it.", hint="Export it with an image as its input."
+        )
 
 
 def _refuse_quantized(model: ov.Model) -> None:
     quantizing = [op.friendly_name for op in model.get_ops() if op.get_type_name() in _QUANTIZING]
     low = [op.friendly_name for op in model.get_ops() if _is_low_weight(op)]
     if quantizing or low:
-        count = len(quantizing) or len(low)
-        what = "quantizers" if quantizing else "weights in 8 bits or fewer"
-        raise AlreadyQuantized(f"This model is already quantized: it holds {count} {what}.")
+        what = f"{len(quantizing)} quantizers" if quantizing else f"weights in 8 bits or fewer in {len(low)} places"
+        raise AlreadyQuantized(f"This model is already quantized: it holds {what}.")
+
+
+def _refuse_not_numbers(model: ov.Model) -> None:
+    """Weights of another model, read at the wrong places, are often none; so are those of a training that failed."""
+    for op in model.get_ops():
+        if op.get_type_name() not in _HEAVY:
+            continue
+        weights = op.input_value(1).get_node()
+        if weights.get_type_name() == "Convert":
+            weights = weights.input_value(0).get_node()
+        if weights.get_type_name() != "Constant" or weights.get_element_type().get_type_name() not in ("f32", "f16"):
+            continue
+        if not np.isfinite(weights.data).all():
+            raise BrokenModel(
+                f"The weights of “{op.friendly_name}” are not numbers (NaN or infinite).",
+                hint="Export the model again from a checkpoint that works, the .xml and the .bin together.",
+                where=op.friendly_name,
+            )
 
 
 def _is_low_weight(op: ov.Node) -> bool:
@@ -498,13 +563,7 @@ def _gflops(model: ov.Model) -> float:
     total = 0
     for op in _static(model).get_ops():
         kind = op.get_type_name()
-        if kind not in (
-            "Convolution",
-            "GroupConvolution",
-            "ConvolutionBackpropData",
-            "GroupConvolutionBackpropData",
-            "MatMul",
-        ):
+        if kind not in _HEAVY:
             continue
         shapes = [op.output(0).partial_shape, op.input(0).get_partial_shape(), op.input(1).get_partial_shape()]
         if any(shape.is_dynamic for shape in shapes):
@@ -538,19 +597,16 @@ def _static(model: ov.Model) -> ov.Model:
 
 def model_info(model: ov.Model) -> dict[str, str]:
     """`rt_info/model_info` as text; empty when the model carries none."""
-    if not model.has_rt_info(["model_info"]):
-        return {}
-    return {str(key): _text(value) for key, value in _value(model.get_rt_info(["model_info"])).items()}
+    found = _value(model.get_rt_info(["model_info"])) if model.has_rt_info(["model_info"]) else {}
+    return {str(key): _text(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
 def recipe(model: ov.Model) -> dict[str, str]:
     """`optimization_config` as OTX 2.x writes it, key by key as JSON text."""
-    import json
-
     text = model_info(model).get("optimization_config", "")
     try:
         found = json.loads(text) if text else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {str(key): json.dumps(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
@@ -568,14 +624,19 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def labels(info: dict[str, str]) -> tuple[str, ...]:
-    """Names of the classes as the model carries them."""
-    import json
+def labels(info: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of the classes: exact ones from `label_info`, else `labels`, separated by commas or, as OTX does, spaces.
 
+    Where spaces separate, ^ stands for a space.
+    """
     try:
         return tuple(str(name) for name in json.loads(info.get("label_info", ""))["label_names"])
-    except (ValueError, KeyError, TypeError):
-        return tuple(info.get("labels", "").split())
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    text = info.get("labels", "").strip()
+    if "," in text or "\n" in text:
+        return tuple(name.strip() for name in re.split(r"[,\n]", text) if name.strip())
+    return tuple(name.replace("^", " ") for name in text.split())
 
 
 # --- out
