@@ -48,7 +48,7 @@ def _lower(value: Any) -> Any:
 
 
 class Preset(StrEnum):
-    """How activations are quantized."""
+    """How activations are quantized. POT itself turned accuracy into mixed on every device but GNA."""
 
     PERFORMANCE = "performance"
     MIXED = "mixed"
@@ -79,31 +79,45 @@ class Aggregator(StrEnum):
 class RangeEnd(Frozen):
     """One end of the range of a quantizer. None leaves POT's default for the quantizer's kind."""
 
-    type: RangeType | None = Field(default=None, description="statistic of one image")
-    aggregator: Aggregator | None = Field(default=None, description="how the images' statistics become one")
-    outlier_prob: float = Field(default=1e-4, ge=0, lt=0.5, description="share of values beyond a quantile")
-    clipping_value: float | None = Field(default=None, description="the range never goes beyond this value")
+    type: RangeType | None = Field(default=None, title="Statistic", description="what is taken of each image")
+    aggregator: Aggregator | None = Field(
+        default=None, title="Over the images", description="how the statistics of single images become one"
+    )
+    outlier_prob: float = Field(
+        default=1e-4, ge=0, lt=0.5, title="Share of outliers", description="share of values left beyond a quantile"
+    )
+    clipping_value: float | None = Field(
+        default=None, title="Clip at", description="the measured end is never taken beyond this value"
+    )
 
 
 class RangeEstimator(Frozen):
     """Both ends of a range."""
 
-    preset: Literal["default", "quantile"] | None = None
-    min: RangeEnd = RangeEnd()
-    max: RangeEnd = RangeEnd()
+    preset: Literal["default", "quantile"] | None = Field(
+        default=None, title="Estimator", description="default takes extremes; quantile leaves out the rarest values"
+    )
+    min: RangeEnd = Field(default=RangeEnd(), title="lower end")
+    max: RangeEnd = Field(default=RangeEnd(), title="upper end")
 
 
 class Quantizers(Frozen):
     """All quantizers of weights, or all of activations. None leaves POT's default."""
 
-    bits: int = Field(default=8, ge=2, le=8)
-    mode: Literal["symmetric", "asymmetric"] | None = None
-    granularity: Literal["perchannel", "pertensor"] | None = None
-    range_estimator: RangeEstimator = RangeEstimator()
+    bits: int = Field(default=8, ge=8, le=8, title="Bits", description="what devices compute in")
+    mode: Literal["symmetric", "asymmetric"] | None = Field(
+        default=None, title="Mode", description="symmetric around zero, or with an offset; the preset says it else"
+    )
+    granularity: Literal["perchannel", "pertensor"] | None = Field(
+        default=None,
+        title="Granularity",
+        description="a scale for each channel, or one for all; POT: channels for weights, all for activations",
+    )
+    range_estimator: RangeEstimator = Field(default=RangeEstimator(), title="range")
 
 
 class IgnoredOperation(Frozen):
-    """A type of operation to leave in float."""
+    """A type of operation to leave in float, all of it or those with the given attributes."""
 
     type: str
     attributes: dict[str, Any] | None = None
@@ -112,33 +126,87 @@ class IgnoredOperation(Frozen):
 class Ignored(Frozen):
     """What is left in float."""
 
-    scope: tuple[str, ...] = Field(default=(), description="names of operations; {re} before a pattern")
-    operations: tuple[IgnoredOperation, ...] = Field(default=(), description="types of operations")
+    scope: tuple[str, ...] = Field(
+        default=(),
+        title="Operations left in float, by name",
+        description="names as the model's list of operations shows them; {re} before a pattern",
+    )
+    operations: tuple[IgnoredOperation, ...] = Field(
+        default=(), title="Operations left in float, by type", description="types such as Add or Multiply"
+    )
+    strict: bool = Field(
+        default=True, title="All of them must exist", description="a name or type that the model lacks is an error"
+    )
 
 
 class PotDefault(Frozen):
     """DefaultQuantization: activation channel alignment, min-max, (fast) bias correction. No labels, no training."""
 
     method: Literal["pot_default"] = "pot_default"
-    preset: Annotated[Preset, BeforeValidator(_lower)] = Preset.PERFORMANCE
-    stat_subset_size: int = Field(default=300, ge=1, description="images used to calibrate")
-    stat_batch_size: int = Field(default=1, ge=1, description="images in one statistic")
-    shuffle_data: bool = Field(default=True, description="draw the calibration images at random")
-    seed: int = Field(default=0, ge=0, description="of that draw")
-    use_fast_bias: bool = Field(default=True, description="correct biases layer by layer from single statistics")
-    apply_for_all_nodes: bool = Field(default=False, description="correct biases also where there is none yet")
-    threshold: float | None = Field(default=None, gt=0, description="largest bias shift accepted; none: 2, or 1000")
-    channel_alignment: bool = Field(default=True, description="even out the ranges of channels first")
-    saturation_fix: Literal["first_layer", "all", "no"] = Field(
-        default="first_layer", description="half-range weights, against overflow on CPUs without VNNI"
+    preset: Annotated[Preset, BeforeValidator(_lower)] = Field(
+        default=Preset.PERFORMANCE,
+        title="Preset",
+        description="performance is symmetric and fastest; mixed gives activations an offset and loses less",
     )
-    range_estimator: RangeEstimator = RangeEstimator()
-    weights: Quantizers = Quantizers()
-    activations: Quantizers = Quantizers()
-    ignored: Ignored = Ignored()
-    model_type: Literal["transformer"] | None = Field(default=None, description="transformer: keep its patterns exact")
-    target_device: Literal["ANY", "CPU", "CPU_SPR", "GPU", "NPU"] = "ANY"
-    inplace_statistics: bool = Field(default=True, description="collect statistics inside the graph")
+    stat_subset_size: int = Field(
+        default=300, ge=1, title="Images used to calibrate", description="ranges of activations are measured on them"
+    )
+    shuffle_data: bool = Field(
+        default=True,
+        title="Draw them at random",
+        description="calibrate on images drawn from every class in turn, not on the first ones",
+    )
+    seed: int = Field(default=0, ge=0, title="Seed", description="another one draws other images")
+    use_fast_bias: bool = Field(
+        default=True,
+        title="Fast bias correction",
+        description="correct biases from statistics of single layers; without it from what really reaches the layer,"
+        " which takes longer and can lose less",
+    )
+    apply_for_all_nodes: bool = Field(
+        default=False,
+        title="Correct every bias",
+        description="also those of layers whose weights stay in float",
+    )
+    threshold: float | None = Field(
+        default=None,
+        gt=0,
+        title="Largest bias shift",
+        description="a shift larger than so many times the bias is not made; POT: 2, or 1000 without fast correction",
+    )
+    channel_alignment: bool = Field(
+        default=True,
+        title="Channel alignment",
+        description="even out the ranges of channels between neighbouring layers first",
+    )
+    saturation_fix: Literal["first_layer", "all", "no"] = Field(
+        default="first_layer",
+        title="Saturation fix",
+        description="half the range for weights, against overflow on CPUs without VNNI",
+    )
+    range_estimator: RangeEstimator = Field(default=RangeEstimator(), title="Range of all quantizers")
+    weights: Quantizers = Field(default=Quantizers(), title="Weights")
+    activations: Quantizers = Field(default=Quantizers(), title="Activations")
+    ignored: Ignored = Field(default=Ignored(), title="Left in float")
+    model_type: Literal["transformer"] | None = Field(
+        default=None, title="Model type", description="transformer leaves normalisation and attention sums in float"
+    )
+    smooth_quant_alpha: float = Field(
+        default=-1.0,
+        ge=-1,
+        le=1,
+        title="SmoothQuant",
+        description="of a transformer: moves so much of the outliers from activations to weights first; -1 does not,"
+        " as POT",
+    )
+    target_device: Literal["ANY", "CPU", "CPU_SPR", "GPU", "NPU"] = Field(
+        default="ANY", title="Target device", description="where the model will run"
+    )
+    inplace_statistics: bool = Field(
+        default=True,
+        title="Statistics inside the graph",
+        description="measured where the values are; without it they are copied out, which takes longer",
+    )
 
 
 # Another method adds its class here, discriminated by `method`.
@@ -159,11 +227,21 @@ class JobSpec(Frozen):
     )
     config_keys: tuple[ConfigKey, ...] = Field(default=(), description="what became of the configuration files' keys")
     given: dict[str, str] = Field(default_factory=dict, description="settings the person changed, as --set takes them")
-    device: str = "CPU"
-    hint: Literal["throughput", "latency"] = "throughput"
-    max_drop: float = Field(default=0.01, ge=0, le=1, description="loss on the primary metric that is accepted")
-    validation_images: int | None = Field(default=None, ge=1, description="at most so many; none: all of them")
-    speed_seconds: float = Field(default=8.0, gt=0, description="at most so long for the speed comparison")
+    device: str = Field(default="CPU", title="Device", description="where both models run and are measured")
+    hint: Literal["throughput", "latency"] = Field(
+        default="throughput",
+        title="Optimise for",
+        description="throughput: many images at a time; latency: one image as soon as possible",
+    )
+    max_drop: float = Field(
+        default=0.01, ge=0, le=1, title="Accepted loss", description="loss on the primary metric that is accepted"
+    )
+    validation_images: int | None = Field(
+        default=None, ge=1, title="Images to measure on", description="at most so many; empty: all of them"
+    )
+    speed_seconds: float = Field(
+        default=8.0, gt=0, title="Seconds for speed", description="at most so long for the speed comparison"
+    )
     allow_code: bool = Field(default=False, description="whether .pt2, which can run code, may be loaded (sandboxed)")
     limits: Limits = Limits()
     baselines: str = Field(
