@@ -1,36 +1,34 @@
-"""`configs/` as typed models: OTX's own files, the parameters they offer, and the options they come to."""
+"""`configs/` as typed models: OTX's own files, the parameters they offer, and the options they come to.
 
-from dataclasses import dataclass
-from typing import Literal
+A value comes from the last that says it: the method's own default, the template's `pot_optimization_config.json` or the
+file uploaded in its place, the recipe the model carries when no file was uploaded, OTX's parameters
+(`configuration.yaml`, overridden by `template.yaml`), the person. That is OTX's order; the preset in a file of OTX is
+therefore without effect unless a template or a person says the same.
+"""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from jobs import configuration, fields, pot_config
+from jobs import recipe as recipes
+from jobs.errors import BadOption
+from jobs.fields import Kind as Kind
+from jobs.fields import Parameter as Parameter
+from jobs.model_settings import MODEL_PARAMETERS as MODEL_PARAMETERS
+from jobs.model_settings import model_parameters as model_parameters
 from jobs.report import ConfigKey
-from jobs.spec import Options
-
-Kind = Literal["integer", "float", "boolean", "choice", "text", "names"]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A setting as forms and `--set` know it, with the value it has when nobody changes it."""
-
-    name: str
-    """Flat and dotted, e.g. `activations.range_estimator.max.type`."""
-    kind: Kind
-    header: str = ""
-    description: str = ""
-    default: str = ""
-    value: str = ""
-    """The effective one, as text the way `--set` takes it."""
-    minimum: float | None = None
-    maximum: float | None = None
-    options: tuple[str, ...] = ()
-    editable: bool = True
-    visible: bool = True
-    advanced: bool = False
-    group: str = ""
-    source: str = ""
-    """The file that `value` comes from, e.g. configuration.yaml; POT where none says it."""
-    warning: str = ""
+from jobs.spec import JobSpec, Options, PotDefault
+from jobs.template_files import GENERIC as GENERIC
+from jobs.template_files import ConfigFile as ConfigFile
+from jobs.template_files import Template as Template
+from jobs.template_files import load as load
+from jobs.template_files import names as names
+from jobs.template_files import root as root
+from jobs.translation import Row, Translation
 
 
 @dataclass(frozen=True)
@@ -40,3 +38,237 @@ class Resolved:
     options: Options
     config_keys: tuple[ConfigKey, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+# --- the method's parameters
+
+_PLAIN = ("preset", "stat_subset_size", "use_fast_bias", "model_type", "ignored.scope", "ignored.operations")
+_GROUPS = {
+    "shuffle_data": "Calibration images",
+    "seed": "Calibration images",
+    "apply_for_all_nodes": "Bias correction",
+    "threshold": "Bias correction",
+    "channel_alignment": "Before quantizing",
+    "smooth_quant_alpha": "Before quantizing",
+    "saturation_fix": "Device",
+    "target_device": "Device",
+    "inplace_statistics": "Device",
+    "ignored.strict": "Left in float",
+}
+_ORDER = ("Calibration images", "Bias correction", "Before quantizing", "Device", "Left in float")
+# Weights do not change from image to image, so there is nothing to aggregate.
+_MEANINGLESS = ("weights.range_estimator.min.aggregator", "weights.range_estimator.max.aggregator")
+_OTX = "OTX"
+_POT = "POT"
+_PERSON = "you"
+_PRESETS = {"accuracy": "mixed", "asymmetric": "mixed", "symmetric": "performance"}
+"""POT's other names, and what it turned them into."""
+_NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A parameter's value and who says it."""
+
+    value: Any
+    source: str
+
+
+def _pot_parameters(template: Template) -> tuple[Parameter, ...]:
+    """What can be set, in the order of a form; `configuration.yaml` has the last word on words and limits."""
+    told = template.configuration.groups.get("pot_parameters")
+    found = []
+    for parameter in fields.describe(PotDefault):
+        if parameter.name in _MEANINGLESS:
+            continue
+        node = told.parameters.get(parameter.name) if told else None
+        if node and told:
+            parameter = configuration.retold(parameter, node, told.visible)
+        if parameter.name == "preset":
+            parameter = replace(parameter, options=tuple(one for one in parameter.options if one != "accuracy"))
+        if parameter.name == "activations.granularity":
+            parameter = replace(parameter, options=("", "pertensor"), description="devices have one scale for all")
+        group = _GROUPS.get(parameter.name, parameter.group)
+        plain = parameter.name in _PLAIN
+        found.append(replace(parameter, advanced=not plain, group="" if plain else group, source=_POT))
+    return tuple(sorted(found, key=_place))
+
+
+def _place(parameter: Parameter) -> tuple[bool, int]:
+    known = parameter.group in _ORDER
+    return parameter.advanced, _ORDER.index(parameter.group) if known else len(_ORDER)
+
+
+def _said_by_otx(template: Template) -> dict[str, _Value]:
+    """Parameters of a template that win over its files, as OTX's code lets them."""
+    told = template.configuration.groups.get("pot_parameters")
+    if told is None:
+        return {}
+    said = {name: _Value(configuration.effective(node), "configuration.yaml") for name, node in told.parameters.items()}
+    return {**said, "shuffle_data": _Value(True, _OTX)}
+
+
+def _layers(
+    template: Template, known: Mapping[str, Parameter], translations: tuple[Translation, ...]
+) -> dict[str, _Value]:
+    """Every value in force before the person says anything."""
+    values: dict[str, _Value] = {}
+    for translation in translations:
+        values |= {name: _Value(value, translation.source) for name, value in translation.values.items()}
+    for name, said in _said_by_otx(template).items():
+        if name in known:
+            values[name] = replace(said, value=fields.parse(known[name], said.value))
+    return values
+
+
+def _translations(template: Template, config: ConfigFile | None, recipe: Mapping[str, str]) -> tuple[Translation, ...]:
+    file = config or template.pot
+    found = (pot_config.read(file.name, file.text),) if file else ()
+    return (*found, recipes.read(recipe)) if recipe and config is None else found
+
+
+def parameters(
+    template: Template, method: str, *, config: ConfigFile | None = None, recipe: Mapping[str, str] = _NOTHING
+) -> tuple[Parameter, ...]:
+    """Every parameter of the method with its effective value and where that comes from. Raises BadConfig, BadOption."""
+    _require(template, method)
+    found = _pot_parameters(template)
+    values = _layers(template, {one.name: one for one in found}, _translations(template, config, recipe))
+    return tuple(
+        replace(one, value=fields.text(values[one.name].value), source=values[one.name].source)
+        if one.name in values
+        else one
+        for one in found
+    )
+
+
+def resolve(
+    template: Template,
+    method: str,
+    *,
+    given: Mapping[str, str] = _NOTHING,
+    config: ConfigFile | None = None,
+    recipe: Mapping[str, str] = _NOTHING,
+) -> Resolved:
+    """The options that files and given settings come to.
+
+    `given` are texts by flat dotted name, as `--set` takes them. Raises BadOption, its `where` being the parameter, and
+    BadConfig.
+    """
+    _require(template, method)
+    known = {one.name: one for one in _pot_parameters(template)}
+    translations = _translations(template, config, recipe)
+    values = _layers(template, known, translations)
+    warnings = [warning for translation in translations for warning in translation.warnings]
+    for name, text in given.items():
+        values[name] = _Value(_given(known, name, text, warnings), _PERSON)
+    options = _together(_options(values), warnings)
+    keys = tuple(
+        _key(row, translation.source, values, options) for translation in translations for row in translation.rows
+    )
+    return Resolved(options, keys, tuple(warnings))
+
+
+def _require(template: Template, method: str) -> None:
+    if method not in template.methods:
+        raise BadOption(
+            f"The template {template.title} does not offer the method “{method}”.",
+            hint=f"It offers {', '.join(template.methods)}.",
+            where="method",
+        )
+
+
+def _given(known: Mapping[str, Parameter], name: str, text: str, warnings: list[str]) -> Any:
+    parameter = known.get(name)
+    if parameter is None:
+        near = get_close_matches(name, known, 1, 0.5)
+        raise BadOption(f"There is no setting “{name}”.", hint=f"Did you mean {near[0]}?" if near else "", where=name)
+    if name == "preset" and text.strip().lower() in _PRESETS:
+        preset = _PRESETS[text.strip().lower()]
+        warnings.append(f"The preset {text.strip()} is what POT turned into {preset}, so {preset} is used.")
+        return preset
+    return fields.parse(parameter, text)
+
+
+def _options(values: Mapping[str, _Value]) -> PotDefault:
+    nested: dict[str, Any] = {}
+    for name, said in values.items():
+        if said.value is None:
+            continue  # left to the method
+        *path, last = name.split(".")
+        inner = nested
+        for part in path:
+            inner = inner.setdefault(part, {})
+        inner[last] = [_operation(one) for one in said.value] if name == "ignored.operations" else said.value
+    try:
+        return PotDefault.model_validate(nested)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = next((known for known in values if _names_it(known, first["loc"])), "")
+        text = fields.shown(first["input"])
+        raise BadOption(f"{name} is {text}: {_lower(first['msg'])}.", where=name) from error
+
+
+def _operation(item: object) -> object:
+    return item if isinstance(item, dict) else {"type": item}
+
+
+def _names_it(name: str, place: tuple[int | str, ...]) -> bool:
+    return name.split(".") == [str(part) for part in place][: name.count(".") + 1]
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _together(options: PotDefault, warnings: list[str]) -> PotDefault:
+    """What cannot be had at the same time."""
+    if options.weights.mode == "asymmetric" and options.saturation_fix != "no":
+        warnings.append("The saturation fix is for symmetric weights only, so it is left out.")
+        return options.model_copy(update={"saturation_fix": "no"})
+    return options
+
+
+def _key(row: Row, source: str, values: Mapping[str, _Value], options: PotDefault) -> ConfigKey:
+    """What became of a key in the end: something said later may have won."""
+    said = values.get(row.parameter)
+    if said is None:
+        return row.key(source)
+    final: Any = options
+    for part in row.parameter.split("."):
+        final = getattr(final, part)
+    text = fields.text(final)
+    if text == fields.text(said.value) and said.source == source:
+        return row.key(source)
+    if text == fields.text(row.used):
+        return row.key(source)
+    return replace(row, fate="changed", note=_won(said.source, text)).key(source)
+
+
+def _won(source: str, text: str) -> str:
+    text = text.replace("\n", ", ") or "nothing"
+    match source:
+        case _ if source == _PERSON:
+            return f"You set it to {text}."
+        case _ if source == _OTX:
+            return "OTX always draws the images at random."
+        case "configuration.yaml":
+            return f"OTX's own parameter wins, as in OTX: {text}, from {source}."
+    return f"{source[:1].upper()}{source[1:]} says {text}."
+
+
+# --- the job's parameters
+
+JOB_PARAMETERS = tuple(
+    replace(one, advanced=one.name in ("speed_seconds", "device"))
+    for one in sorted(
+        fields.describe(JobSpec, only=("max_drop", "validation_images", "hint", "speed_seconds", "device"), without=()),
+        key=lambda one: one.name not in ("max_drop", "validation_images"),
+    )
+)
+"""What belongs to a job whatever its method."""
+
+
+def job_parameters(template: Template) -> tuple[Parameter, ...]:
+    """The job's settings. No template says anything of them yet."""
+    return JOB_PARAMETERS
