@@ -240,7 +240,7 @@ class JobSpec(Frozen):
         default=None, ge=1, title="Images to measure on", description="at most so many; empty: all of them"
     )
     speed_seconds: float = Field(
-        default=8.0, gt=0, title="Seconds for speed", description="at most so long for the speed comparison"
+        default=8.0, ge=0.1, title="Seconds for speed", description="at most so long for the speed comparison"
     )
     allow_code: bool = Field(default=False, description="whether .pt2, which can run code, may be loaded (sandboxed)")
     limits: Limits = Limits()
