@@ -4,10 +4,12 @@ The parameters and their names are Model API's; settings given by the person win
 RGB, 0 to 255; `reverse_input_channels` turns them into BGR for a model that was trained so.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 import openvino as ov
 from model_api.adapters.utils import RESIZE_TYPES
@@ -19,8 +21,11 @@ from jobs.errors import BadOption, UnsupportedModel
 Pixels = NDArray[np.uint8]
 
 _DEFAULT_SIDE = 224
+_MAX_SIDE = 8192
 _CHANNELS = (1, 3)
-_TYPES = {"f32": np.float32, "f16": np.float16, "f64": np.float64, "u8": np.uint8, "i8": np.int8}
+_TYPES = {"f32": np.float32, "f16": np.float16, "f64": np.float64, "u8": np.uint8}
+_YES = ("true", "yes", "1", "on")
+_NO = ("", "false", "no", "0", "off", "none")
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,16 @@ class ImageInput:
         return [order[axis] for axis in self.layout]
 
     def resize(self, image: Pixels) -> Pixels:
-        """An RGB image [h, w, 3] as the model's size asks: [height, width, channels], still 0 to 255."""
+        """An RGB image [h, w, 3] as the model's size asks: [height, width, channels], still 0 to 255.
+
+        Raises ValueError on an image so narrow that nothing of it would be left.
+        """
         if image.shape[:2] != (self.height, self.width):
             more = {"pad_value": self.pad_value} if self.resize_type == "fit_to_window_letterbox" else {}
-            image = self._fit(RESIZE_TYPES[self.resize_type](image, (self.width, self.height), **more))
+            try:
+                image = self._fit(RESIZE_TYPES[self.resize_type](image, (self.width, self.height), **more))
+            except cv2.error as error:
+                raise ValueError(f"{image.shape[1]} × {image.shape[0]} pixels cannot be resized") from error
         if self.channels == 1:
             # ITU-R 601, as Pillow and OpenCV turn colours to grey.
             grey = image @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -69,7 +80,7 @@ class ImageInput:
         down, right = self.height - image.shape[0], self.width - image.shape[1]
         if not down and not right:
             return image
-        return np.pad(image, ((0, down), (0, right), (0, 0)), constant_values=self.pad_value)
+        return np.pad(image, ((0, down), (0, right), (0, 0)))
 
     def tensor(self, pixels: Pixels) -> NDArray[Any]:
         """What the untouched model takes, [1, …] in its layout and type, from [height, width, channels] uint8."""
@@ -122,8 +133,11 @@ def of(model: ov.Model, settings: Mapping[str, str]) -> ImageInput:
         scale=_per_channel(settings, "scale_values", entry.channels),
         reverse=entry.channels == 3 and _flag(settings, "reverse_input_channels"),
         resize_type=_choice(settings, "resize_type", "standard", tuple(RESIZE_TYPES)),
-        pad_value=_integer(settings, "pad_value", 0),
+        pad_value=_integer(settings, "pad_value", 0, most=255),
     )
+    if entry.type == "u8" and (entry.mean or entry.scale):
+        left_out = "no mean and scale, since the model takes whole numbers from 0 to 255"
+        entry = replace(entry, mean=(), scale=(), guessed=(*entry.guessed, left_out))
     if any(value == 0 for value in entry.scale):
         raise BadOption("A scale of 0 cannot be divided by.", where="scale_values")
     if entry.resize_type == "crop" and entry.height != entry.width:
@@ -136,7 +150,7 @@ def of(model: ov.Model, settings: Mapping[str, str]) -> ImageInput:
 def _bare(model: ov.Model, settings: Mapping[str, str]) -> ImageInput:
     """Name, layout, size and type."""
     if len(model.inputs) != 1:
-        names = ", ".join(port.any_name for port in model.inputs) or "none"
+        names = ", ".join(_name(port) for port in model.inputs) or "none"
         raise UnsupportedModel(
             f"The model has {len(model.inputs)} inputs ({names}); a model with one image input is needed.",
             hint="Export the model with its other inputs fixed to constants.",
@@ -171,7 +185,10 @@ def _name(port: ov.Output) -> str:
 
 
 def _layout(model: ov.Model, dimensions: list[int], settings: Mapping[str, str], guessed: list[str]) -> str:
-    said = settings.get("layout", "").upper().rpartition(":")[2].strip()
+    said = settings.get("layout", "").upper().rpartition(":")[2].strip(" []")
+    said = said.replace(",", "").replace(" ", "")
+    if said and said not in ("NCHW", "NHWC"):
+        raise BadOption(f"layout is “{said}”; it must be NCHW or NHWC.", where="layout")
     declared = model.get_parameters()[0].layout
     if not said and not declared.empty:
         said = "".join(letter for letter in str(declared) if letter.isalpha())
@@ -188,7 +205,7 @@ def _layout(model: ov.Model, dimensions: list[int], settings: Mapping[str, str],
 def _size(sides: Mapping[str, int], settings: Mapping[str, str], guessed: list[str]) -> tuple[int, int]:
     sizes = []
     for axis, names in (("H", ("orig_height", "input_frame_height")), ("W", ("orig_width", "input_frame_width"))):
-        said = next((_integer(settings, name, 0) for name in names if settings.get(name)), 0)
+        said = next((_integer(settings, name, 0, most=_MAX_SIDE) for name in names if settings.get(name)), 0)
         if sides[axis] > 0:
             sizes.append(sides[axis])
         elif said > 0:
@@ -203,9 +220,12 @@ def numbers(settings: Mapping[str, str], name: str) -> tuple[float, ...]:
     """A list of numbers, separated by commas or spaces as Model API and OTX write them."""
     text = settings.get(name, "").strip().strip("[]")
     try:
-        return tuple(float(part) for part in text.replace(",", " ").split())
+        values = tuple(float(part) for part in text.replace(",", " ").split())
     except ValueError:
-        raise BadOption(f"{name} must be numbers such as 123.7, 116.3, 103.5; it is “{text}”.", where=name) from None
+        values = (float("nan"),)
+    if not all(math.isfinite(value) for value in values):
+        raise BadOption(f"{name} must be numbers such as 123.7, 116.3, 103.5; it is “{text}”.", where=name)
+    return values
 
 
 def _per_channel(settings: Mapping[str, str], name: str, channels: int) -> tuple[float, ...]:
@@ -219,15 +239,22 @@ def _per_channel(settings: Mapping[str, str], name: str, channels: int) -> tuple
 
 
 def _flag(settings: Mapping[str, str], name: str) -> bool:
-    return settings.get(name, "").strip().lower() in ("true", "yes", "1", "on")
+    text = settings.get(name, "").strip()
+    if text.lower() not in (*_YES, *_NO):
+        raise BadOption(f"{name} must be true or false; it is “{text}”.", where=name)
+    return text.lower() in _YES
 
 
-def _integer(settings: Mapping[str, str], name: str, default: int) -> int:
+def _integer(settings: Mapping[str, str], name: str, default: int, *, most: int) -> int:
+    """A whole number from 0 on; 114.0 is one too."""
     text = settings.get(name, "").strip()
     try:
-        return int(float(text)) if text else default
-    except (ValueError, OverflowError):
-        raise BadOption(f"{name} must be a whole number; it is “{text}”.", where=name) from None
+        value = float(text) if text else float(default)
+    except ValueError:
+        value = -1
+    if not (value.is_integer() and 0 <= value <= most):
+        raise BadOption(f"{name} must be a whole number from 0 to {most}; it is “{text}”.", where=name)
+    return int(value)
 
 
 def _choice(settings: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
