@@ -21,7 +21,7 @@ from jobs.errors import BadOption, UnsupportedModel
 Pixels = NDArray[np.uint8]
 
 _DEFAULT_SIDE = 224
-_MAX_SIDE = 8192
+_MAX_SIDE = 16384
 _CHANNELS = (1, 3)
 _TYPES = {"f32": np.float32, "f16": np.float16, "f64": np.float64, "u8": np.uint8}
 _YES = ("true", "yes", "1", "on")
