@@ -5,10 +5,10 @@ from pathlib import Path
 
 from anyio import to_thread
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 
 from jobs.report import Report
-from otx_web import files
+from otx_web import compare, files
 from otx_web.guard import owner_of
 from otx_web.services import Services
 
@@ -28,6 +28,13 @@ def router(services: Services) -> APIRouter:
     @routes.get("/files/uploads/{digest}/{name:path}")
     async def of_upload(digest: str, name: str, request: Request) -> FileResponse:
         return await to_thread.run_sync(_of_upload, services, digest, name, owner_of(request))
+
+    @routes.get("/files/compare.csv")
+    async def as_csv(ids: str = "") -> Response:
+        """Jobs side by side, as a file for spreadsheets and scripts."""
+        jobs = await to_thread.run_sync(services.store.jobs, ids.split(",")[: compare.MOST])
+        named = {"content-disposition": 'attachment; filename="otx-web-compare.csv"'}
+        return Response(compare.to_csv(jobs), media_type="text/csv; charset=utf-8", headers=named)
 
     return routes
 

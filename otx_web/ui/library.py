@@ -136,6 +136,8 @@ def _delete(upload: Upload, jobs: Sequence[Summary]) -> Markup:
     if active:
         link = parts.link(f"job?id={active[0].id}", active[0].name)
         return parts.element("p", "Cannot be deleted now: ", link, " needs it.", classes="ow-muted ow-small")
-    button = parts.element("button", "Delete for good", type="button", classes="ow-button", data_digest=upload.digest)
+    button = parts.element(
+        "button", "Delete for good", type="button", classes="ow-button ow-danger", data_digest=upload.digest
+    )
     later = "Jobs that used it keep their results, but cannot be run again." if jobs else ""
     return parts.more("Delete", parts.element("p", f"This deletes {upload.name}. {later}"), button)

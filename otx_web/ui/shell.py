@@ -9,7 +9,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from otx_web.services import Services
-from otx_web.ui import library, machine, parts
+from otx_web.ui import compare, job, jobs, library, machine, parts
 
 STATUS_SECONDS = 4.0
 
@@ -24,7 +24,12 @@ class Page:
     in_navigation: bool = True
 
 
-PAGES = (Page("Library", "library", library.build),)
+PAGES = (
+    Page("Jobs", "jobs", jobs.build),
+    Page("Compare", "compare", compare.build),
+    Page("Library", "library", library.build),
+    Page("Job", "job", job.build, in_navigation=False),
+)
 
 
 def build(services: Services) -> gr.Blocks:

@@ -1,0 +1,51 @@
+"""What people call the things that files and addresses call by short names."""
+
+from collections.abc import Mapping
+
+TASKS: Mapping[str, str] = {"classification": "Classification"}
+METHODS: Mapping[str, str] = {"pot_default": "POT Default"}
+METRICS: Mapping[str, str] = {
+    "accuracy": "Accuracy",
+    "top5": "Top-5 accuracy",
+    "f1_macro": "Macro F1",
+    "auroc": "AUROC",
+    "throughput": "Throughput",
+    "latency": "Latency",
+    "size": "Size",
+}
+STAGES: Mapping[str, str] = {
+    "read": "Reading model and dataset",
+    "decode": "Decoding images",
+    "before": "Measuring the original",
+    "quantize": "Calibrating",
+    "after": "Measuring the optimised model",
+    "speed": "Comparing speed",
+    "save": "Saving",
+}
+AGREEMENT = "Agreement with the original"
+"""What accuracy is where the images carry no labels."""
+
+
+def task(name: str) -> str:
+    """Title of a task."""
+    return TASKS.get(name) or _plain(name)
+
+
+def method(name: str) -> str:
+    """Title of a method."""
+    return METHODS.get(name) or _plain(name)
+
+
+def metric(name: str, *, labelled: bool = True) -> str:
+    """Title of a metric."""
+    return AGREEMENT if name == "accuracy" and not labelled else METRICS.get(name) or _plain(name)
+
+
+def stage(name: str) -> str:
+    """Title of a stage, where its job's own plan is not at hand."""
+    return STAGES.get(name) or _plain(name)
+
+
+def _plain(name: str) -> str:
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
