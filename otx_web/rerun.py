@@ -2,7 +2,7 @@
 
 from jobs.errors import JobError
 from jobs.report import NextStep
-from jobs.spec import JobSpec
+from jobs.spec import JobSpec, Source
 from otx_web import forms
 from otx_web.services import Services
 from otx_web.store import Job, Upload
@@ -26,22 +26,23 @@ def step(services: Services, job: Job, number: int) -> tuple[JobSpec, NextStep]:
     steps = job.report.verdict.next if job.report and job.report.verdict else ()
     if not 0 <= number < len(steps):
         raise NoSuchStep
-    chosen = steps[number]
-    spec = job.spec
-    form = forms.look(task=spec.task, template=spec.template, method=chosen.method, given={})
+    chosen, spec = steps[number], job.spec
+    model = _upload(services, job, spec.model)
+    found = model.findings.model if model.findings else None
+    form = forms.look(task=spec.task, template=spec.template, method=chosen.method, given={}, model=found)
     order = forms.Order(
         task=spec.task,
         template=spec.template,
         method=chosen.method,
-        model=_upload(services, job, spec.model.digest, spec.model.name),
-        dataset=_upload(services, job, spec.dataset.digest, spec.dataset.name),
+        model=model,
+        dataset=_upload(services, job, spec.dataset),
         given={**forms.given_by(spec, form), **chosen.set},
     )
     return forms.build_spec(services, order), chosen
 
 
-def _upload(services: Services, job: Job, digest: str, name: str) -> Upload:
-    found = services.store.upload(digest, job.owner)
+def _upload(services: Services, job: Job, source: Source) -> Upload:
+    found = services.store.upload(source.digest, job.owner)
     if found is None:
-        raise UploadError(f"{name} has been deleted.", hint="Upload it again.")
+        raise UploadError(f"{source.name} has been deleted.", hint="Upload it again.")
     return found

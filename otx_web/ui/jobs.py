@@ -219,7 +219,7 @@ def _table(services: Services, view: View, owner: str) -> tuple[Markup, Shown, g
 
 def _filters(view: View) -> Markup:
     text = Markup(
-        '<input id="ow-f-text" name="text" type="search" maxlength="200" placeholder="Name of a job or file" value="{}">'
+        '<input id="ow-f-text" name="text" type="search" maxlength="200" placeholder="Name of job or file" value="{}">'
     ).format(view.text)
     fields = [
         _field("text", "Find", text),

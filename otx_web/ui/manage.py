@@ -75,7 +75,7 @@ async def act(services: Services, event: gr.EventData, owner: str) -> tuple[str,
             name = str(getattr(event, "name", ""))[:LONGEST_NAME]
             await services.runner.rename(chosen[0], name, owner)
             return "rename", Markup()
-        case "delete":
+        case "delete" if chosen:
             return "delete", await _delete(services, chosen, owner)
     return "", Markup()
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from jobs.findings import DatasetFindings, Findings, ModelFindings, Node, Port, Problem, Split
 from otx_web import services
+from otx_web.guard import OWNER_HEADER
 from otx_web.services import Services
 from otx_web.settings import Settings
 from otx_web.store import Kind, Upload
@@ -60,10 +61,12 @@ def visit() -> "Visit":
 
 
 class Visit:
-    """Requests as pages get them, from the one local owner."""
+    """Requests as pages get them, from the one local owner or from another visitor."""
 
-    def __call__(self, **query: str) -> gr.Request:
-        scope = {"type": "http", "method": "GET", "path": "/", "query_string": urlencode(query).encode(), "headers": []}
+    def __call__(self, *, visitor: str = "", **query: str) -> gr.Request:
+        headers = [(OWNER_HEADER.encode(), visitor.encode())] if visitor else []
+        asked = urlencode(query).encode()
+        scope = {"type": "http", "method": "GET", "path": "/", "query_string": asked, "headers": headers}
         return gr.Request(Request(scope | {"state": {}}))
 
 

@@ -1,0 +1,165 @@
+"""A result claims what was measured, and no more."""
+
+from typing import Any
+
+import pytest
+
+from jobs.report import Images
+from jobs.spec import JobSpec, PotDefault, Source
+from otx_web.ui import details, parts, result
+from otx_web.ui.result import Seen
+from tests.otx_web import made
+
+SEEN = Seen("abc", owns=True)
+
+
+def plain(markup: Any) -> str:
+    return str(markup).replace(parts.SPACE, " ").replace(parts.MINUS, "-")
+
+
+def summary(**changed: Any) -> str:
+    return plain(result.summary(made.report(**changed), SEEN))
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "words", "tone"),
+    [
+        ("held", "Accuracy held", "ow-good"),
+        ("lost", "Accuracy lost", "ow-bad"),
+        ("cannot_tell", "Cannot tell yet", "ow-unsure"),
+    ],
+)
+def test_verdict_is_a_word_and_a_colour(accuracy: str, words: str, tone: str) -> None:
+    page = summary(verdict=made.verdict(accuracy))
+    assert words in page and f"ow-verdict {tone}" in page
+
+
+def test_cannot_tell_says_what_would() -> None:
+    page = summary(verdict=made.verdict("cannot_tell", message="About 1,340 more images would tell."))
+    assert "About 1,340 more images would tell." in page
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"), [(1.2, 1.6, "faster"), (0.5, 0.8, "slower"), (0.9, 1.2, "no clear difference")]
+)
+def test_only_a_clear_difference_in_speed_is_claimed(low: float, high: float, words: str) -> None:
+    page = summary(speed=made.speed(ratio=(low + high) / 2, ratio_low=low, ratio_high=high))
+    assert f"<small> {words}</small>" in page
+
+
+def test_fp32_reference_is_named_where_it_was_measured() -> None:
+    fp32 = {"fp32": made.rate(2200), "fp32_ratio": 2.29, "fp32_ratio_low": 2.25, "fp32_ratio_high": 2.33}
+    assert "2.29× (2.25 to 2.33) against the original held to FP32" in summary(speed=made.speed(**fp32))
+    assert "held to FP32" not in summary()
+
+
+def test_digits_follow_the_interval() -> None:
+    page = summary(before=0.7213, after=0.7199, verdict=made.verdict(drop=0.0014, within=0.0015))
+    assert "72.13 %" in page and "71.99 %" in page and "-0.14 points" in page
+
+
+def test_unlabelled_images_measure_agreement() -> None:
+    page = summary(images=Images(calibration=1, validation=200, labelled=False))
+    assert "Agreement with the original on 200 images." in page
+
+
+def test_steps_come_with_reason_time_and_a_button() -> None:
+    lost = made.verdict("lost", 0.05, next=(made.STEP, made.STEP.model_copy(update={"seconds": None})))
+    page = summary(after=0.755, verdict=lost)
+    for text in ("What next", "Use the mixed preset", "Fewer steps are wasted.", "about 42 s", "preset = mixed",
+                 'data-number="1"', "as long as this job or longer"):  # fmt: skip
+        assert text in page
+
+
+def test_downloads_are_those_of_the_report() -> None:
+    page = summary()
+    for path in ("artifacts/model.zip", "artifacts/report.html", "artifacts/config.json", "report.json"):
+        assert f'href="files/jobs/abc/{path}"' in page
+    assert "Download the INT8 model" in page
+
+
+def test_paths_are_quoted_for_the_address() -> None:
+    assert Seen("abc", owns=True).file('a b#"?.png') == "files/jobs/abc/a%20b%23%22%3F.png"
+
+
+def test_chart_says_in_words_what_it_shows() -> None:
+    page = summary()
+    assert 'aria-label="Accuracy against throughput. original: Accuracy 80.5 %, 3,600 images/s.' in page
+    assert "The limit is 79.5 %." in page
+
+
+@pytest.mark.parametrize("missing", ["before", "after", "speed", "verdict", "images", "hardware"])
+def test_report_with_a_part_missing_is_shown(missing: str) -> None:
+    report = made.report().model_copy(update={missing: None})
+    page = result.summary(report, SEEN) + details.tabs(report, made_spec(), SEEN, "log")
+    assert "Download" in page
+
+
+def made_spec() -> JobSpec:
+    model, dataset = (Source(name=name, digest=name, path=name) for name in ("m.onnx", "d.zip"))
+    return JobSpec(
+        task="classification", template="generic", options=PotDefault(), model=model, dataset=dataset,
+        given={"preset": "mixed"},
+    )  # fmt: skip
+
+
+def tabs(**changed: Any) -> str:
+    return plain(details.tabs(made.report(**changed), made_spec(), SEEN, "the log"))
+
+
+def test_tabs_are_tabs() -> None:
+    page = tabs()
+    assert page.count('role="tab"') == page.count('role="tabpanel"') == 6
+    assert page.count('aria-selected="true"') == 1 and page.count('hidden=""') == 5
+
+
+def test_tab_without_content_is_left_out() -> None:
+    page = tabs(pictures=(), layers=())
+    assert "tab-pictures" not in page and "tab-layers" not in page
+
+
+def test_the_class_that_lost_most_is_first() -> None:
+    page = tabs()
+    classes = page[page.index("lost most first") :]
+    assert classes.index("dog") < classes.index("cat")
+    assert "-5.0" in classes
+
+
+def test_metrics_carry_intervals_where_they_are_known() -> None:
+    page = tabs()
+    assert '80.5 %<span class="ow-muted"> (78.7 to 82.2)' in page
+    assert "-0.6 to +0.4" in page
+
+
+def test_many_classes_are_folded() -> None:
+    many = {f"class {i}": {"accuracy": i / 2000} for i in range(1500)}
+    measure = made.report().before
+    assert measure is not None
+    full = measure.model_copy(update={"per_class": many})
+    report = made.report().model_copy(update={"before": full, "after": full})
+    page = plain(details.accuracy(report))
+    assert "1,500 classes" in page and "all are in report.json" in page
+    assert page.count("<tr>") < 1100
+
+
+def test_pictures_show_truth_and_both_answers() -> None:
+    page = tabs()
+    assert 'src="files/jobs/abc/artifacts/pictures/00.png" alt="val/dog/1.png" loading="lazy"' in page
+    for text in ("Other answer", "Truth", "61 %", "55 %", 'aria-label="wrong"'):
+        assert text in page
+
+
+def test_layers_are_counted_by_precision() -> None:
+    assert "1 operation: 1 in INT8." in tabs()
+
+
+def test_settings_mark_what_the_person_changed() -> None:
+    page = tabs()
+    assert page.count("changed by you") == 1
+    assert "300 images to calibrate" in page and "2,000 images to measure accuracy" in page
+
+
+def test_hardware_and_versions_are_there() -> None:
+    page = tabs()
+    for text in ("AMD EPYC 9R14", "avx512_vnni", "2026.4.1", "BF16", "3,600"):
+        assert text in page
