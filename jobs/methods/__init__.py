@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 
 from jobs import events
 from jobs.report import ConfigKey
+
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Prepared:
 
     model: ov.Model
     """The float model as uploaded, without any preprocessing put into it. A method must not change it."""
-    calibration: Iterable[Mapping[str, np.ndarray]]
+    calibration: Iterable[Mapping[str, Array]]
     """Model inputs by name, batch of one, preprocessed as the model expects; can be iterated over many times."""
     calibration_size: int
     """How many there are."""

@@ -1,0 +1,265 @@
+"""POT's DefaultQuantization on NNCF: activation channel alignment, min-max, (fast) bias correction.
+
+Where the two differ in their defaults, POT's are set (openvino-dev 2023.3): channel alignment is on, SmoothQuant is
+off, the preset does not depend on the model type, the ends of a symmetric range are the smallest minimum and the mean
+of the absolute maxima, `quantile` means absolute quantiles for symmetric ranges, and the saturation fix is for CPUs.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import openvino as ov
+
+from jobs import events, fields, ignored, nncf_engine, pot_ranges
+from jobs.errors import BadDataset, BadOption, BadOutputs, JobError, UnsupportedModel
+from jobs.formats import is_out_of_memory, sentence
+from jobs.methods import Array, Method, Optimised, Prepared
+from jobs.nncf_engine import QuantizationMode, QuantizationParameters, nncf
+from jobs.pot_ranges import Range
+from jobs.spec import PotDefault, Preset, Quantizers
+
+_THRESHOLDS = {True: 2.0, False: 1000.0}  # of fast and of full bias correction
+
+
+def apply(prepared: Prepared, options: PotDefault, emit: events.Emit) -> Optimised:
+    """Quantize. Raises BadDataset, BadOutputs, BadOption and UnsupportedModel."""
+    if missing := unmatched(prepared.model, options):
+        raise BadOption(
+            f"Nothing in the model is called {', '.join(missing[:5])}, so it cannot be left in float.",
+            hint="Take the names from the list of the model's operations.",
+            where="ignored.scope",
+        )
+    plan = _plan(prepared, options)
+    weights, activations = plan.weights, plan.activations
+    with nncf_engine.running(
+        _progress(plan, emit),
+        weights=weights.clip,
+        activations=activations.clip,
+        every_bias=options.apply_for_all_nodes,
+    ):
+        model = _quantize(prepared, plan, options)
+    quantizers = _require_quantized(model)
+    return Optimised(model=model, applied=_applied(plan, options, quantizers))
+
+
+# --- what to ask of NNCF
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Options with what they leave open decided."""
+
+    images: int
+    passes: int
+    preset: Preset
+    modes: Mapping[str, str]
+    """Of weights and of activations."""
+    weights: Range
+    activations: Range
+    threshold: float
+    saturation_fix: str
+
+
+def _plan(prepared: Prepared, options: PotDefault) -> Plan:
+    preset = Preset.MIXED if options.preset == Preset.ACCURACY else options.preset
+    modes = {
+        "weights": options.weights.mode or "symmetric",
+        "activations": options.activations.mode or ("symmetric" if preset == Preset.PERFORMANCE else "asymmetric"),
+    }
+    # POT divides by 2 on CPUs only, and there is no half of an asymmetric range.
+    fixable = options.target_device in ("ANY", "CPU") and modes["weights"] == "symmetric"
+    return Plan(
+        images=min(options.stat_subset_size, prepared.calibration_size),
+        passes=1 + options.channel_alignment + (options.model_type is not None and options.smooth_quant_alpha >= 0),
+        preset=preset,
+        modes=modes,
+        weights=pot_ranges.estimate(options.weights, options.range_estimator, "weights", modes["weights"]),
+        activations=pot_ranges.estimate(
+            options.activations, options.range_estimator, "activations", modes["activations"]
+        ),
+        threshold=options.threshold or _THRESHOLDS[options.use_fast_bias],
+        saturation_fix=options.saturation_fix if fixable else "no",
+    )
+
+
+def unmatched(model: ov.Model, options: PotDefault) -> tuple[str, ...]:
+    """Ignored names, patterns and types that nothing in the model has. Raises BadOption for a pattern that is none."""
+    return ignored.unmatched(model, options.ignored)
+
+
+# --- asking
+
+
+def _ignored_scope(model: ov.Model, options: PotDefault) -> nncf.IgnoredScope:
+    scope, kinds = options.ignored.scope, options.ignored.operations
+    with_attributes = [one for one in kinds if one.attributes]
+    named = [
+        op.friendly_name for op in ignored.operations(model) if any(ignored.fits(op, one) for one in with_attributes)
+    ]
+    return nncf.IgnoredScope(
+        names=[name for name in scope if not name.startswith(ignored.PATTERN)] + named,
+        patterns=[name.removeprefix(ignored.PATTERN) for name in scope if name.startswith(ignored.PATTERN)],
+        types=[one.type for one in kinds if not one.attributes],
+        validate=False,  # `unmatched` has looked already, also inside branches
+    )
+
+
+def _quantize(prepared: Prepared, plan: Plan, options: PotDefault) -> ov.Model:
+    try:
+        return nncf.quantize(
+            nncf_engine.copy(prepared.model),
+            nncf.Dataset(_Finite(prepared)),
+            preset=nncf.QuantizationPreset(plan.preset.value),
+            target_device=nncf.TargetDevice(options.target_device),
+            subset_size=plan.images,
+            fast_bias_correction=options.use_fast_bias,
+            model_type=nncf.ModelType(options.model_type) if options.model_type else None,
+            ignored_scope=_ignored_scope(prepared.model, options),
+            advanced_parameters=_advanced(plan, options),
+        )
+    except JobError:
+        raise
+    except Exception as error:  # NNCF raises anything on a model it was not made for
+        if is_out_of_memory(error):
+            raise
+        raise _refused(error, options) from error
+
+
+def _advanced(plan: Plan, options: PotDefault) -> nncf.AdvancedQuantizationParameters:
+    fixes = {
+        "first_layer": nncf.OverflowFix.FIRST_LAYER,
+        "all": nncf.OverflowFix.ENABLE,
+        "no": nncf.OverflowFix.DISABLE,
+    }
+    return nncf.AdvancedQuantizationParameters(
+        overflow_fix=fixes[plan.saturation_fix],
+        inplace_statistics=options.inplace_statistics,
+        disable_channel_alignment=not options.channel_alignment,
+        weights_quantization_params=_quantization(options.weights),
+        activations_quantization_params=_quantization(options.activations),
+        weights_range_estimator_params=pot_ranges.parameters(plan.weights),
+        activations_range_estimator_params=pot_ranges.parameters(plan.activations),
+        bias_correction_params=nncf.AdvancedBiasCorrectionParameters(threshold=plan.threshold),
+        smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=options.smooth_quant_alpha),
+    )
+
+
+def _quantization(quantizers: Quantizers) -> QuantizationParameters:
+    modes = {None: None, "symmetric": QuantizationMode.SYMMETRIC, "asymmetric": QuantizationMode.ASYMMETRIC}
+    granularities = {None: None, "perchannel": True, "pertensor": False}
+    return QuantizationParameters(mode=modes[quantizers.mode], per_channel=granularities[quantizers.granularity])
+
+
+class _Finite:
+    """The calibration images, refused when a value is none: NNCF would quantize to nonsense without a word."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        self._looked = False
+
+    def __len__(self) -> int:
+        return self._prepared.calibration_size
+
+    def __iter__(self) -> Iterator[Mapping[str, Array]]:
+        for number, item in enumerate(self._prepared.calibration):
+            if not self._looked and not all(np.isfinite(values).all() for values in item.values()):
+                raise BadDataset(
+                    f"The calibration image {self._name(number)} holds values that are no numbers (NaN or infinite).",
+                    hint="Check the image, and the mean and scale of the model.",
+                    where=self._name(number),
+                )
+            yield item
+        self._looked = True
+
+    def _name(self, number: int) -> str:
+        names = self._prepared.names
+        return f"“{names[number]}”" if number < len(names) else f"number {number + 1}"
+
+
+def _refused(error: Exception, options: PotDefault) -> JobError:
+    text = sentence(error)
+    if "HW capabilities" in str(error):
+        return BadOption(
+            f"{options.target_device} cannot compute with these quantizers: {text}",
+            hint="Leave mode and granularity of weights and activations to the preset.",
+            where="activations.mode",
+        )
+    if isinstance(error, NotImplementedError) and not options.use_fast_bias:
+        hint = "Turn use_fast_bias on: the full bias correction cannot go into branches."
+    else:
+        hint = "Leave the operations it is about in float, by name or type, or export the model another way."
+    return UnsupportedModel(f"This model cannot be quantized: {text}", hint=hint)
+
+
+# --- what came of it
+
+
+def _progress(plan: Plan, emit: events.Emit) -> nncf_engine.Progress:
+    """One count of images over all passes, so that it goes up once."""
+    passed = 0
+
+    def progress(unit: str, done: int, total: int) -> None:
+        nonlocal passed
+        if unit == "images":
+            so_far = (passed * plan.images + done) // plan.passes
+            emit(events.Progress(done=min(so_far, plan.images), total=plan.images, unit=unit))
+            passed += done == total
+        else:
+            emit(events.Progress(done=done, total=total, unit=unit))
+
+    return progress
+
+
+def _require_quantized(model: ov.Model) -> int:
+    """The number of quantizers. Raises UnsupportedModel when there is none, BadOutputs when one is not finite."""
+    quantizers = [op for op in ignored.operations(model) if op.get_type_name() == "FakeQuantize"]
+    if not quantizers:
+        raise UnsupportedModel(
+            "Nothing in this model was quantized.",
+            hint="It has no convolution or matrix product with weights, or all of them are to be left in float.",
+        )
+    for op in quantizers:
+        ends = [op.input_value(place).get_node() for place in range(1, 5)]
+        if not all(np.isfinite(end.get_data()).all() for end in ends if end.get_type_name() == "Constant"):
+            raise BadOutputs(
+                f"Inside the model, at “{op.friendly_name}”, values are not numbers (NaN or infinite) on these images."
+            )
+    return len(quantizers)
+
+
+def _applied(plan: Plan, options: PotDefault, quantizers: int) -> dict[str, str]:
+    """Every parameter with the value it really had."""
+    values = {one.name: _value(options, one.name) for one in fields.describe(PotDefault)}
+    kept = {name: text for name, text in values.items() if "range_estimator" not in name and text}
+    return {
+        **kept,
+        "preset": plan.preset.value,
+        "stat_subset_size": str(plan.images),
+        "threshold": f"{plan.threshold:g}",
+        "saturation_fix": plan.saturation_fix,
+        "weights.mode": plan.modes["weights"],
+        "weights.granularity": options.weights.granularity or "perchannel",
+        **pot_ranges.applied(plan.weights, "weights", ("", "")),
+        "activations.mode": plan.modes["activations"],
+        "activations.granularity": options.activations.granularity or "pertensor",
+        **pot_ranges.applied(plan.activations, "activations", ("mean", "mean")),
+        "quantizers": str(quantizers),
+    }
+
+
+def _value(options: PotDefault, name: str) -> str:
+    value: object = options
+    for part in name.split("."):
+        value = getattr(value, part)
+    return fields.text(value).replace("\n", ", ")
+
+
+METHOD = Method(
+    name="pot_default",
+    title="Default quantization",
+    family="POT",
+    apply=apply,
+    unmatched=unmatched,
+    passes=2,
+)
