@@ -82,7 +82,7 @@ def accuracy_and_speed(
     """Accuracy against throughput. `limit` is the least accuracy accepted, `arrow` leads from the first to the last."""
     speeds = [end for p in points for end in (p.speed.low, p.speed.value, p.speed.high)]
     qualities = [end for p in points for end in (p.quality.low, p.quality.value, p.quality.high)]
-    across = axis(speeds)
+    across = axis(speeds, least=0.1 * max(speeds))
     up = axis([*qualities, *([] if limit is None else [limit])], least=0.01, most=1.0)
     lines = [*_grid(across, up), *_limit_line(limit, up), *_frontier(frontier, across, up)]
     if arrow:
@@ -202,7 +202,9 @@ def _mark(point: Point, across: Axis, up: Axis) -> Markup:
     left, top = _at(point, across, up)
     inside = len(point.word) in (1, 2)
     side = "left" if left > 72 else "right"
-    word = [] if inside or not point.word else [element("span", point.word, classes=f"ow-word ow-word-{side}")]
+    # Above and below, so that the words of two models that are nearly the same do not meet.
+    where = f"ow-word-{side} ow-word-{'below' if point.kind == 'after' else 'above'}"
+    word = [] if inside or not point.word else [element("span", point.word, classes=f"ow-word {where}")]
     return element(
         "span",
         *([point.word] if inside else []),

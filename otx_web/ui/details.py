@@ -109,14 +109,15 @@ def _metric(report: Report, name: str, before: float, after: float, labelled: bo
     within = f" ({intervals.points_ends(change)})" if change else ""
     return [
         titles.metric(name, labelled=labelled),
-        _with_ends(report, name, before, digits),
+        _with_ends(report, name, before, digits, measured=labelled),
         _with_ends(report, name, after, digits),
         element("span", element("b", difference), element("span", within, classes="ow-muted")),
     ]
 
 
-def _with_ends(report: Report, name: str, value: float, digits: int) -> Text:
-    own = intervals.share(report, name, value)
+def _with_ends(report: Report, name: str, value: float, digits: int, *, measured: bool = True) -> Text:
+    """Without labels the original agrees with itself by definition: that was not `measured`."""
+    own = intervals.share(report, name, value) if measured else None
     within = element("span", f" ({intervals.percent_ends(own)})", classes="ow-muted") if own else ""
     return element("span", parts.percent(value, digits), within)
 
@@ -403,8 +404,8 @@ def _names(summary: str, names: Sequence[str]) -> Markup:
 
 
 def log_panel(report: Report, seen: Seen, text: str) -> Markup:
-    """How long each stage took, what a person should know, and the end of the log."""
-    body = [parts.notice(note) for note in report.notes]
+    """How long each stage took, and the end of the log."""
+    body: list[Markup] = []
     if report.seconds and report.status == "succeeded":
         total = report.seconds.get("total")
         rows: list[tuple[Text, Text]] = [

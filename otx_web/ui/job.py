@@ -177,6 +177,7 @@ def _done(services: Services, job: Job, seen: Seen) -> Screen:
     told = _failure(failure, job, seen) if job.state is State.FAILED else _stopped(job, progress)
     pieces: list[Text] = [told, running.ended(progress, job.state.value)]
     if job.report is not None:
+        pieces.append(result.notes(job.report))
         pieces.append(details.tabs(job.report, job.spec, seen, text, first="log"))
     elif seen.files:
         pieces.append(element("section", element("h2", "Log"), log.box(text, job.id), classes="ow-stack"))

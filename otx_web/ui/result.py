@@ -1,6 +1,6 @@
 """What came of a job, on one screen: the verdict, before and after, a picture of both, the files, what to do next."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ VERDICTS: Mapping[str, tuple[str, str, parts.Tone]] = {
     "cannot_tell": ("?", "Cannot tell yet", "unsure"),
 }
 STEPS_OPEN = 3
+NOTES_OPEN = 3
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def summary(report: Report, seen: Seen) -> Markup:
     """The first screenful."""
     picture, files = _picture(report), downloads(report, seen)
     pair = element("div", *([picture] if picture else []), files, classes="ow-picture-and-files" if picture else None)
-    blocks = [_figures(report), next_steps(report, seen), pair]
+    blocks = [_figures(report), notes(report), next_steps(report, seen), pair]
     return element("div", *(block for block in blocks if block), classes="ow-stack")
 
 
@@ -74,7 +75,7 @@ def _change(verdict: Verdict, digits: int) -> Text:
     return join(
         [
             element("b", parts.points(change.value, digits)),
-            f", 95{parts.SPACE}% interval {intervals.points_ends(change)}, limit {limit}",
+            f", 95{parts.SPACE}% interval {intervals.points_ends(change)}, limit{parts.SPACE}{limit}",
         ]
     )
 
@@ -130,7 +131,7 @@ def _ratio_card(name: str, ratio: Interval, words: tuple[str, str], rates: tuple
     return element(
         "section",
         element("h3", name),
-        element("p", intervals.times(ratio), element("small", f" {_compared(ratio, words)}"), classes="ow-big"),
+        element("p", intervals.times(ratio), " ", element("small", _compared(ratio, words)), classes="ow-big"),
         element("p", element("span", shown, title=f"95 % intervals: {within}")),
         element("p", f"95{parts.SPACE}% interval {intervals.times_ends(ratio)}×", classes="ow-muted"),
         *(element("p", line, classes="ow-muted ow-small") for line in more),
@@ -163,13 +164,33 @@ def _size(report: Report) -> Markup:
         element(
             "p",
             parts.times(ratio, 1),
-            element("small", " smaller" if ratio >= 1 else " its size"),
+            " ",
+            element("small", "smaller" if ratio >= 1 else "its size"),
             classes="ow-big",
         ),
         element("p", f"{parts.size(before.size_bytes)} → {parts.size(after.size_bytes)}"),
         element("p", f"{before.precision} → {after.precision} weights", classes="ow-muted"),
         classes="ow-figure",
     )
+
+
+def notes(report: Report) -> Markup:
+    """What a person should know before believing the numbers."""
+    lines = [element("li", note) for note in report.notes]
+    if not lines:
+        return Markup()
+    rest = [parts.more(f"{parts.count(len(lines) - NOTES_OPEN)} more", _notes(lines[NOTES_OPEN:]))]
+    return element(
+        "div",
+        element("p", element("b", "Good to know")),
+        _notes(lines[:NOTES_OPEN]),
+        *(rest if len(lines) > NOTES_OPEN else []),
+        classes="ow-notice ow-notes",
+    )
+
+
+def _notes(lines: Sequence[Markup]) -> Markup:
+    return element("ul", *lines, classes="ow-list")
 
 
 # --- the picture

@@ -44,7 +44,7 @@ def test_cannot_tell_says_what_would() -> None:
 )
 def test_only_a_clear_difference_in_speed_is_claimed(low: float, high: float, words: str) -> None:
     page = summary(speed=made.speed(ratio=(low + high) / 2, ratio_low=low, ratio_high=high))
-    assert f"<small> {words}</small>" in page
+    assert f"<small>{words}</small>" in page
 
 
 def test_fp32_reference_is_named_where_it_was_measured() -> None:
