@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from jobs import data, failures, findings, formats, image_input, measure, methods, pictures, tasks, templates
-from jobs.data import Dataset, Division, Sample
+from jobs.division import Division, divide, spread
 from jobs.errors import JobError
 from jobs.findings import (
     CheckRequest,
@@ -24,6 +24,7 @@ from jobs.findings import (
 )
 from jobs.methods import Prepared
 from jobs.pair import Pair, open_pair
+from jobs.samples import Dataset, Sample
 from jobs.spec import JobSpec, TaskName
 from jobs.tasks import Task
 
@@ -129,7 +130,7 @@ def _check_dataset(request: CheckRequest, directory: Path, scratch: Path) -> Fin
     task = tasks.by_name(request.task or TaskName.CLASSIFICATION)
     dataset = data.open_dataset(request.source.folder(directory), scratch, task)
     generic = templates.resolve(templates.load(task.name, "generic"), "pot_default").options
-    division = data.divide(dataset, calibration=generic.stat_subset_size, seed=request.seed)
+    division = divide(dataset, calibration=generic.stat_subset_size, seed=request.seed)
     found = DatasetFindings(
         format=dataset.format,
         name=request.source.name,
@@ -164,7 +165,7 @@ def _pictures(dataset: Dataset, task: Task, directory: Path) -> tuple[SamplePict
     folder = directory / "pictures"
     folder.mkdir(exist_ok=True)
     drawn: list[SamplePicture] = []
-    for sample in data.spread(dataset.samples, _PICTURES * 2):
+    for sample in spread(dataset.samples, _PICTURES * 2):
         if len(drawn) == _PICTURES:
             break
         path = folder / f"{len(drawn)}.png"

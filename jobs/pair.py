@@ -7,9 +7,10 @@ from pathlib import Path
 import openvino as ov
 
 from jobs import data, formats, image_input, tasks, templates
-from jobs.data import Dataset, Division
+from jobs.division import Division, divide
 from jobs.formats import Imported
 from jobs.image_input import ImageInput
+from jobs.samples import Dataset
 from jobs.spec import JobSpec
 from jobs.tasks import Bound, Task
 
@@ -54,7 +55,7 @@ def open_pair(spec: JobSpec, job_dir: Path, scratch: Path) -> Pair:
     entry = image_input.of(imported.model, settings)
     dataset = data.open_dataset(spec.dataset.folder(job_dir), scratch, task)
     bound = task.bind(imported.model, settings, dataset.labels, [sample.target for sample in dataset.samples])
-    division = data.divide(
+    division = divide(
         dataset,
         calibration=spec.options.stat_subset_size,
         seed=spec.options.seed,

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jobs import data
-from jobs.data import Sample
+from jobs import images
 from jobs.report import Picture
+from jobs.samples import Sample
 from jobs.tasks import Array, Bound, Task
 
 _SIDE = 320  # pixels of the longer side
@@ -16,7 +16,7 @@ _COUNT = 24
 
 def thumbnail(source: Path, target: Path, side: int = _SIDE) -> None:
     """Write a PNG of at most `side` pixels a side; small images stay as they are. Raises OSError, ValueError."""
-    image = Image.fromarray(data.load(source))
+    image = Image.fromarray(images.load(source))
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     image.save(target, optimize=True)
 

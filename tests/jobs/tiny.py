@@ -24,8 +24,10 @@ def classifier(labels: Sequence[str] = tuple(COLOURS), *, factor: float = 1.0, s
     mixed = ops.relu(ops.convolution(entry, kernel, [1, 1], [1, 1], [1, 1], [1, 1], name="mix"))
     means = ops.reduce_mean(mixed, ops.constant([2, 3]), keep_dims=False)
     places = [("red", "green", "blue").index(label) for label in labels]
-    weights = np.eye(3, dtype=np.float32)[:, places] * factor / 16
+    weights = np.eye(3, dtype=np.float32)[:, places] / 16
     scores = ops.matmul(means, weights, False, False)
+    if factor != 1:
+        scores = ops.multiply(scores, ops.constant(np.float32(factor)))
     scores.output(0).set_names({"scores"})
     model = ov.Model([scores], [entry], "colours")
     model.inputs[0].set_names({"image"})
