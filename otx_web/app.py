@@ -1,5 +1,6 @@
 """The web app: pages and routes behind the guard, the queue and its workers running while it serves."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -24,6 +25,8 @@ STOP_SECONDS = 5
 def create_app(settings: Settings) -> ASGIApp:
     """Build everything. The runner starts with the server and ends with it."""
     built = services.build(settings)
+    # Where Gradio puts what a browser sends: on the disk of the uploads, so that no bytes move, and swept by age.
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.temporary / "received")
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lambda _: _running(built))
     app.include_router(downloads.router(built))
 

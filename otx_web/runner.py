@@ -63,6 +63,7 @@ class Runner:
         self._uploads = uploads
         self._workers = workers
         self._wake = anyio.Event()
+        self._adding = anyio.Lock()
         self._running: dict[str, CancelScope] = {}
         self._checks = CapacityLimiter(CHECKS)
         self._checking: dict[str, anyio.Lock] = {}
@@ -85,7 +86,8 @@ class Runner:
 
     async def submit(self, spec: JobSpec, owner: str, name: str = "") -> Job:
         """Put a job into the queue. Raises `JobError` when its files are gone, or there are too many."""
-        job = await to_thread.run_sync(self._add, spec, owner, name)
+        async with self._adding:  # a double click is seen only when its first half is in the history
+            job = await to_thread.run_sync(self._add, spec, owner, name)
         self._wake.set()
         return job
 

@@ -64,7 +64,8 @@ class Uploads:
             folder = staging / FILES
             folder.mkdir()
             if kind == "dataset" and not (len(items) == 1 and _is_zip(items[0][1])):
-                items = [(f"{_safe(name)}.zip", _pack(items, staging / "packed.zip", size))]
+                packed = _pack(items, staging / "packed.zip", size)
+                items, size = [(f"{_safe(name)}.zip", packed)], packed.stat().st_size
             digest = hashlib.sha256(kind.encode())
             size_bytes = sum(self._take(item, folder, digest, size) for item in items)
             self._keep(folder, digest.hexdigest())

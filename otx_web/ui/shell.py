@@ -9,7 +9,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from otx_web.services import Services
-from otx_web.ui import compare, job, jobs, library, machine, parts
+from otx_web.ui import compare, job, jobs, library, machine, optimise, parts
 
 STATUS_SECONDS = 4.0
 
@@ -25,6 +25,7 @@ class Page:
 
 
 PAGES = (
+    Page("Optimise", "", optimise.build),
     Page("Jobs", "jobs", jobs.build),
     Page("Compare", "compare", compare.build),
     Page("Library", "library", library.build),

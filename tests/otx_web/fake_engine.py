@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from jobs import events, report
-from jobs.findings import CheckRequest, DatasetFindings, Findings
+from jobs.findings import CheckRequest, DatasetFindings, Findings, ModelFindings, Port
 from jobs.spec import JobSpec, read
 
 PR_SET_PDEATHSIG = 1
@@ -169,7 +169,27 @@ def check(directory: Path) -> int:
         os.kill(os.getpid(), signal.SIGSEGV)
     counter = directory.parent / "checks"
     counter.write_text(str(int(counter.read_text() if counter.exists() else 0) + 1))
-    found = DatasetFindings(
+    (directory / "findings.json").write_text(found(request).model_dump_json())
+    return 0
+
+
+def found(request: CheckRequest) -> Findings:
+    """A model of two classes, two images, or a job of half a minute."""
+    if request.kind == "job":
+        return Findings(seconds_estimate=31.0, memory_estimate_bytes=600_000_000)
+    if request.kind == "model":
+        model = ModelFindings(
+            format="ONNX",
+            name=request.source.name,
+            size_bytes=1,
+            inputs=(Port(name="x", shape=(1, 3, 8, 8), type="f32"),),
+            outputs=(Port(name="y", shape=(1, 2), type="f32"),),
+            precision="FP32",
+            parameters=20,
+            gflops=0.1,
+        )
+        return Findings(model=model, tasks=("classification",))
+    dataset = DatasetFindings(
         format="One folder a class",
         name=request.source.name,
         size_bytes=1,
@@ -179,8 +199,7 @@ def check(directory: Path) -> int:
         calibration=1,
         validation=1,
     )
-    (directory / "findings.json").write_text(Findings(dataset=found).model_dump_json())
-    return 0
+    return Findings(dataset=dataset)
 
 
 # --- the forkserver

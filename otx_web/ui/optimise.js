@@ -1,0 +1,174 @@
+// The form of settings: what is typed is kept here, so that the server may write the form anew at any time.
+// `element`, `trigger` and `watch` come from Gradio; settings are sent and kept in the units of the work.
+
+const CHOICES = ["task", "template", "method"];
+const PAUSE = 400; // milliseconds after the last key
+const TWICE = 1000; // milliseconds
+const MAX_CONFIG = 1 << 20; // bytes
+const KEPT = "otx-web-config";
+
+let given = {};
+let config = null;
+let timer = null;
+let sent = false; // whether Start was pressed, so that the first mistake is shown
+const opened = new Map();
+
+const controls = () => element.querySelectorAll("[data-name]");
+const rescale = (text, factor) =>
+  text.trim() !== "" && Number.isFinite(Number(text)) ? String(Number((Number(text) * factor).toPrecision(12))) : text;
+
+function read(control) {
+  if (control.type === "checkbox") return String(control.checked);
+  const text = control.value.trim();
+  return control.dataset.scale ? rescale(text, 1 / Number(control.dataset.scale)) : text;
+}
+
+function write(control, text) {
+  if (control.type === "checkbox") control.checked = text === "true";
+  else if (control.type === "radio") control.checked = control.value === text;
+  else {
+    const shown = control.dataset.scale ? rescale(text, Number(control.dataset.scale)) : text;
+    if (control !== document.activeElement && control.value !== shown) control.value = shown;
+  }
+}
+
+function effective(name) {
+  const found = [...controls()].find((control) => control.dataset.name === name && control.dataset.default);
+  return found ? found.dataset.default : "";
+}
+
+// The page has just been opened: its address says what was set.
+function adopt() {
+  const form = element.querySelector("form");
+  if (!form || !form.dataset.given) return;
+  given = JSON.parse(form.dataset.given);
+  config = form.dataset.config ? JSON.parse(sessionStorage.getItem(KEPT) || "null") : null;
+  form.removeAttribute("data-given");
+}
+
+// After the server has written the form: what the person chose, opened and typed is put back.
+function restore() {
+  adopt();
+  for (const control of controls()) {
+    const name = control.dataset.name;
+    write(control, name in given ? given[name] : effective(name));
+  }
+  for (const details of element.querySelectorAll("details[id]"))
+    if (opened.has(details.id)) details.open = opened.get(details.id);
+  mark();
+  if (sent) showMistake();
+  sent = false;
+}
+
+function mark() {
+  for (const field of element.querySelectorAll(".ow-field")) {
+    const control = field.querySelector("[data-name]");
+    const changed = control && !CHOICES.includes(control.dataset.name) && control.dataset.name in given;
+    field.classList.toggle("ow-is-changed", Boolean(changed));
+  }
+}
+
+function showMistake() {
+  const mistake = [...element.querySelectorAll(".ow-error")].find((line) => line.textContent);
+  if (!mistake) return;
+  for (let at = mistake.parentElement; at && at !== element; at = at.parentElement)
+    if (at.tagName === "DETAILS") at.open = true;
+  const control = mistake.parentElement.querySelector("input, select, textarea");
+  if (control) control.focus();
+  mistake.scrollIntoView({ block: "center", behavior: "smooth" });
+}
+
+function take(control) {
+  const name = control.dataset.name;
+  const text = read(control);
+  if (text === effective(name)) delete given[name];
+  else given[name] = text;
+  mark();
+}
+
+function send(pause) {
+  clearTimeout(timer);
+  timer = setTimeout(() => trigger("edit"), pause);
+}
+
+function keep(next) {
+  config = next;
+  if (config) sessionStorage.setItem(KEPT, JSON.stringify(config));
+  else sessionStorage.removeItem(KEPT);
+  send(0);
+}
+
+// The rest of the page asks for this with every event: [address, configuration file].
+window.owOptimise = {
+  async collect(starting = false) {
+    await new Promise((done) => setTimeout(done)); // what has just come from the server is written by then
+    adopt();
+    clearTimeout(timer);
+    sent = starting;
+    const query = new URLSearchParams();
+    for (const name of CHOICES) if (given[name]) query.append(name, given[name]);
+    if (config) query.append("config", config.name);
+    for (const [name, text] of Object.entries(given))
+      if (!CHOICES.includes(name)) query.append("set", `${name}=${text}`);
+    return [query.toString(), config ? JSON.stringify(config) : ""];
+  },
+};
+
+element.addEventListener("submit", (event) => event.preventDefault());
+
+element.addEventListener("input", (event) => {
+  const control = event.target.closest("[data-name]");
+  if (!control) return;
+  take(control);
+  const typed = control.tagName === "TEXTAREA" || control.type === "text";
+  send(typed ? PAUSE : 0);
+});
+
+element.addEventListener("change", async (event) => {
+  if (event.target.closest("[data-name]")) return send(0);
+  if (event.target.id !== "ow-config-file" || !event.target.files.length) return;
+  const file = event.target.files[0];
+  const line = document.getElementById("ow-set-config-error");
+  if (file.size > MAX_CONFIG) {
+    line.textContent = `${file.name} is too large for a configuration file.`;
+    return;
+  }
+  keep({ name: file.name, text: await file.text() });
+  event.target.value = "";
+});
+
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.dataset.undo) {
+    delete given[button.dataset.undo];
+    for (const control of controls())
+      if (control.dataset.name === button.dataset.undo) write(control, effective(button.dataset.undo));
+    mark();
+    send(0);
+  }
+  if (button.dataset.remove) keep(null);
+});
+
+element.addEventListener(
+  "toggle",
+  (event) => {
+    if (event.target.id) opened.set(event.target.id, event.target.open);
+  },
+  true,
+);
+
+// Both halves of a double click arrive before the first is answered.
+let pressed = 0;
+document.addEventListener(
+  "click",
+  (event) => {
+    if (!event.target.closest(".ow-start button")) return;
+    if (event.timeStamp - pressed < TWICE) event.stopPropagation();
+    else pressed = event.timeStamp;
+  },
+  true,
+);
+
+watch("value", restore);
+restore();

@@ -1,0 +1,394 @@
+"""From files to a queued job: what the page says at every step, and to whom."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs
+
+import anyio
+import gradio as gr
+import pytest
+
+from jobs.findings import Findings
+from otx_web.services import Services
+from otx_web.settings import Settings
+from otx_web.store import Kind, State
+from otx_web.ui import optimise, parts
+from tests.otx_web.conftest import serving, wire
+from tests.otx_web.ui.conftest import BROKEN, DATASET, MODEL, Shelf, Visit
+
+pytestmark = pytest.mark.anyio
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Services:
+    """Everything a page gets, with a fake engine."""
+    return wire(Settings(data=tmp_path / "data", public=False, free_bytes=0, memory_bytes=1 << 30))
+
+
+@pytest.fixture
+async def pair(shelf: Shelf) -> Mapping[Kind, str]:
+    """Both, as they are after a check."""
+    return {
+        "model": (await shelf.put("model", MODEL)).digest,
+        "dataset": (await shelf.put("dataset", DATASET)).digest,
+    }
+
+
+async def every(steps: AsyncIterator[Any]) -> list[Any]:
+    return [step async for step in steps]
+
+
+def plain(markup: str) -> str:
+    return markup.replace(parts.SPACE, " ")
+
+
+def settle(house: Services, visit: Visit, address: str = "", config: str = "", **uploads: str) -> SimpleNamespace:
+    digests = [uploads.get(kind, "") for kind in ("model", "dataset")]
+    form, note, button, kept, config = optimise.settle(house, address, config, *digests, visit())
+    return SimpleNamespace(form=form, note=plain(note), ready=button["interactive"], address=kept, config=config)
+
+
+# --- uploads
+
+
+async def test_upload_goes_into_the_store_and_is_looked_into(house: Services, visit: Visit, tmp_path: Path) -> None:
+    received = tmp_path / "net.onnx"
+    received.write_bytes(b"net")
+    async with serving(house):
+        steps = await every(optimise.take(house, "model", [str(received)], visit()))
+    assert "Storing net.onnx" in steps[0][2]
+    drop, digest, card = steps[-1]
+    assert drop is None
+    assert house.store.upload(digest, "local") is not None
+    assert house.uploads.folder(digest).joinpath("net.onnx").read_bytes() == b"net"
+    assert not received.exists()
+    assert "ONNX" in card
+    assert "✓" in card
+
+
+async def test_upload_that_is_refused_says_why(house: Services, visit: Visit, tmp_path: Path) -> None:
+    one, other = tmp_path / "a" / "net.onnx", tmp_path / "b" / "net.onnx"
+    for path in (one, other):
+        path.parent.mkdir()
+        path.write_bytes(b"x")
+    steps = await every(optimise.take(house, "model", [str(one), str(other)], visit()))
+    drop, digest, card = steps[-1]
+    assert (drop, digest) == (None, "")
+    assert "Two files have the same name." in card
+    assert not one.exists()
+
+
+async def test_images_of_a_dataset_are_counted(house: Services, visit: Visit, tmp_path: Path) -> None:
+    images = [tmp_path / f"{number}.png" for number in range(3)]
+    for image in images:
+        image.write_bytes(b"x")
+    async with serving(house):
+        steps = await every(optimise.take(house, "dataset", [str(image) for image in images], visit()))
+    assert "3 images" in steps[-1][2]
+
+
+async def test_check_that_takes_long_says_so(monkeypatch: pytest.MonkeyPatch, house: Services, visit: Visit) -> None:
+    monkeypatch.setattr(optimise, "SOON_SECONDS", 0.01)
+    monkeypatch.setattr(optimise, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(optimise, "PATIENCE_SECONDS", 0.05)
+    path = house.settings.data / "slow.onnx"
+    path.write_bytes(b"x")
+    upload = await house.uploads.add([path], "local", "model")
+    said = set()
+    async for news in optimise._looking(house, "local", {"model": upload}):  # no worker is there to answer
+        said.add(plain(news["model"]))
+        if len(said) > 2:
+            break
+    assert any("Starting the engine, once…" in line for line in said)
+    assert any("Starting the engine, once… 0.1 s" in line for line in said)
+
+
+async def test_pick_takes_only_ones_own(house: Services, visit: Visit, shelf: Shelf) -> None:
+    theirs = await shelf.put("model", MODEL, owner="someone")
+    event = gr.EventData(None, {"digest": theirs.digest})
+    ((digest, card),) = await every(optimise.pick(house, "model", visit(), event))
+    assert digest == ""
+    assert "not there any more" in card
+
+
+async def test_pick_takes_something_uploaded_earlier(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
+    event = gr.EventData(None, {"digest": pair["model"]})
+    async with serving(house):
+        steps = await every(optimise.pick(house, "model", visit(), event))
+    assert steps[-1][0] == pair["model"]
+
+
+async def test_what_was_uploaded_earlier_can_be_chosen(house: Services, visit: Visit, shelf: Shelf) -> None:
+    await shelf.put("model", MODEL, name=f"{EVIL.replace('/', '')}.onnx")
+    await shelf.put("model", MODEL, owner="someone", name="theirs.onnx")
+    card = optimise._found(house, "local", "model", None)
+    assert "Or take one you uploaded earlier" in card
+    assert "theirs" not in card
+    assert "<img" not in card
+
+
+# --- settings
+
+
+async def test_empty_page_says_what_to_do(house: Services, visit: Visit) -> None:
+    empty = settle(house, visit)
+    assert empty.note == '<p class="ow-muted">Choose a model and a sample dataset first.</p>'
+    assert not empty.ready
+    assert empty.address == ""
+
+
+async def test_one_upload_asks_for_the_other(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
+    assert "Choose a sample dataset first." in settle(house, visit, model=pair["model"]).note
+
+
+async def test_both_uploads_make_it_ready(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
+    both = settle(house, visit, **pair)
+    assert both.ready
+    assert "Trying it on three images" in both.note
+    assert parse_qs(both.address) == {kind: [digest] for kind, digest in pair.items()}
+
+
+async def test_broken_model_stops_it_and_says_so(house: Services, visit: Visit, shelf: Shelf) -> None:
+    model, dataset = await shelf.put("model", BROKEN), await shelf.put("dataset", DATASET)
+    look = settle(house, visit, model=model.digest, dataset=dataset.digest)
+    assert not look.ready
+    assert "The model is damaged." in look.note
+    card = optimise._found(house, "local", "model", model)
+    assert "Cannot be used" in card
+    assert "Export it." in card
+
+
+async def test_mistake_stands_beside_its_field_and_stops_it(
+    house: Services, visit: Visit, pair: Mapping[Kind, str]
+) -> None:
+    look = settle(house, visit, "set=stat_subset_size%3D0&set=preset%3Dmixed", **pair)
+    assert not look.ready
+    message = "Images used to calibrate must be a whole number of at least 1, not “0”."
+    assert message in look.note
+    assert f'id="ow-set-stat_subset_size-error">{message}' in look.form
+    assert parse_qs(look.address)["set"] == ["stat_subset_size=0", "preset=mixed"]
+    assert "preset Mixed · 300 images · limit 1 point" in look.form
+
+
+async def test_address_with_what_does_not_exist_is_told(
+    house: Services, visit: Visit, pair: Mapping[Kind, str]
+) -> None:
+    look = settle(house, visit, "template=efficientnet&task=tetris&method=magic&set=speed%3D1", **pair)
+    assert not look.ready
+    for sentence in ("Did you mean efficientnet_b0?", "no task “tetris”", "no method “magic”", "no setting “speed”"):
+        assert sentence in look.note
+
+
+async def test_model_that_says_nothing_is_asked_about(
+    house: Services, visit: Visit, shelf: Shelf, pair: Mapping[Kind, str]
+) -> None:
+    asked = settle(house, visit, "template=efficientnet_b0", **pair).form
+    assert 'id="ow-fold-model" open=""' in asked
+    assert "resnet20.onnx does not say how images must be prepared for it." in asked
+    assert 'value="123.675 116.28 103.53"' in asked
+    assert MODEL.model is not None
+    told = MODEL.model_copy(
+        update={"model": MODEL.model.model_copy(update={"model_info": {"mean_values": "7 7 7", "labels": "a b"}})}
+    )
+    model = await shelf.put("model", told, name="told.onnx")
+    form = settle(house, visit, "template=efficientnet_b0", model=model.digest).form
+    assert 'id="ow-fold-model" open' not in form
+    assert 'value="7 7 7"' in form
+
+
+@pytest.mark.parametrize(
+    ("name", "template"),
+    [
+        ("my_EfficientNet-B0_v3.onnx", "EfficientNet-B0"),
+        ("mobilenet_v3_large_075x.xml", "MobileNet-V3-large-0.75x"),
+        ("model.onnx", "Any model"),
+    ],
+)
+async def test_template_is_guessed_from_the_name(
+    house: Services, visit: Visit, shelf: Shelf, name: str, template: str
+) -> None:
+    model = await shelf.put("model", MODEL, name=name)
+    assert f'selected="">{template}</option>' in settle(house, visit, model=model.digest).form
+
+
+async def test_configuration_file_shows_what_becomes_of_its_keys(
+    house: Services, visit: Visit, pair: Mapping[Kind, str]
+) -> None:
+    params = {"preset": "mixed", "use_layerwise_tuning": True}
+    text = json.dumps({"compression": {"algorithms": [{"name": "DefaultQuantization", "params": params}]}})
+    look = settle(house, visit, "config=pot.json", json.dumps({"name": "pot.json", "text": text}), **pair)
+    assert look.ready
+    assert "use_layerwise_tuning" in look.form
+    assert "Refused" in look.form
+    assert "preset Mixed" in look.form
+    assert json.loads(look.config) == {"name": "pot.json", "text": text}
+    broken = settle(house, visit, "config=pot.json", json.dumps({"name": "pot.json", "text": EVIL}), **pair)
+    assert not broken.ready
+    assert "<img" not in broken.form
+    assert "pot.json is not with this browser any more" in settle(house, visit, "config=pot.json", "", **pair).form
+
+
+# --- what it will cost
+
+
+async def test_rehearsal_tells_time_and_memory(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
+    address = settle(house, visit, **pair).address
+    async with serving(house):
+        steps = await every(optimise.rehearse(house, address, "", visit()))
+    _, note, button = steps[-1]
+    assert "About 30 s, 600 MB of memory, estimated from three images." in plain(note)
+    assert button["interactive"]
+
+
+async def test_rehearsal_looks_into_the_model_again_when_its_settings_changed(
+    house: Services, visit: Visit, pair: Mapping[Kind, str]
+) -> None:
+    async with serving(house):
+        for _ in range(2):
+            await every(optimise.rehearse(house, f"model={pair['model']}&set=layout%3DNHWC", "", visit()))
+    checks = house.uploads.check_folder(pair["model"]).with_name("checks")
+    assert checks.read_text() == "1"
+
+
+async def test_rehearsal_of_nothing_is_none(house: Services, visit: Visit) -> None:
+    ((_, note, button),) = await every(optimise.rehearse(house, "", "", visit()))
+    assert "Choose a model" in note
+    assert not button["interactive"]
+
+
+def test_rehearsal_that_failed_stops_the_start(house: Services) -> None:
+    assert "It would fail" in optimise._tried(house, BROKEN)
+    assert "The model is damaged." in optimise._tried(house, BROKEN)
+
+
+def test_rehearsal_without_numbers_says_none(house: Services) -> None:
+    assert "About" not in optimise._tried(house, Findings())
+
+
+# --- start
+
+
+async def test_start_queues_one_job_however_often_it_is_pressed(
+    house: Services, visit: Visit, pair: Mapping[Kind, str]
+) -> None:
+    address = "set=stat_subset_size%3D50&set=mean_values%3D1%2C2%2C3"
+    ids: list[str] = []
+
+    async def press() -> None:
+        job_id, *_ = await optimise.start(house, address, "", pair["model"], pair["dataset"], visit())
+        ids.append(job_id)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(press)
+    first = ids[0]
+    assert ids == [first] * 3
+    job = house.store.job(first)
+    assert job is not None
+    assert (job.state, job.owner, job.name) == (State.QUEUED, "local", "resnet20.onnx")
+    assert job.spec.options.stat_subset_size == 50
+    assert job.spec.model_settings == {"mean_values": "1,2,3"}
+
+
+async def test_start_with_a_mistake_starts_nothing(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
+    job_id, form, note, _ = await optimise.start(house, "set=max_drop%3D7", "", *pair.values(), visit())
+    assert job_id == ""
+    assert "Accepted loss must be from 0 to 100 points." in form
+    assert "Change this first" in note
+    assert house.store.count_active() == (0, 0)
+
+
+async def test_start_with_uploads_of_others_starts_nothing(house: Services, visit: Visit, shelf: Shelf) -> None:
+    model, dataset = await shelf.put("model", MODEL, owner="x"), await shelf.put("dataset", DATASET, owner="x")
+    job_id, _, note, _ = await optimise.start(house, "", "", model.digest, dataset.digest, visit())
+    assert job_id == ""
+    assert "Choose a model" in note
+
+
+async def test_start_that_the_queue_refuses_says_why(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
+    for digest in pair.values():
+        (house.uploads.folder(digest) / ("resnet20.onnx" if digest == pair["model"] else "digits.zip")).unlink()
+        house.uploads.folder(digest).rmdir()
+    job_id, _, note, button = await optimise.start(house, "", "", *pair.values(), visit())
+    assert job_id == ""
+    assert "has been deleted" in note
+    assert button["interactive"]
+
+
+# --- addresses
+
+
+async def test_address_brings_everything_back(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
+    address = settle(house, visit, "template=efficientnet_b0&set=preset%3Dmixed", **pair).address
+    ((remark, model_card, dataset_card, model, dataset, form, _, button, kept, _),) = await every(
+        optimise.open_page(house, f"?{address}", "", visit())
+    )
+    assert remark == ""
+    assert "resnet20.onnx" in model_card
+    assert "One folder a class" in dataset_card
+    assert (model, dataset) == tuple(pair.values())
+    assert "&#34;preset&#34;: &#34;mixed&#34;" in form
+    assert button["interactive"]
+    assert kept == address
+
+
+async def test_address_with_uploads_of_others_shows_nothing_of_them(
+    house: Services, visit: Visit, shelf: Shelf
+) -> None:
+    theirs = await shelf.put("model", MODEL, owner="someone", name="secret.onnx")
+    ((remark, *shown),) = await every(optimise.open_page(house, f"?model={theirs.digest}", "", visit()))
+    assert "The model of this address is not among your uploads." in remark
+    assert "secret" not in "".join(str(one) for one in shown)
+
+
+async def test_unchecked_upload_of_an_address_is_looked_into(house: Services, visit: Visit, shelf: Shelf) -> None:
+    upload = await shelf.put("model", None)
+    async with serving(house):
+        steps = await every(optimise.open_page(house, f"?model={upload.digest}", "", visit()))
+    assert len(steps) > 1
+    assert "ONNX" in steps[-1][1]
+
+
+async def test_change_and_run_takes_over_a_job(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
+    text = '{"algorithms": [{"name": "DefaultQuantization", "params": {"preset": "mixed"}}]}'
+    config = json.dumps({"name": "pot.json", "text": text})
+    address = "config=pot.json&template=generic&set=stat_subset_size%3D50&set=max_drop%3D0.02&set=layout%3DNCHW"
+    job_id, *_ = await optimise.start(house, address, config, *pair.values(), visit())
+    first = house.store.job(job_id)
+    ((remark, *_, kept, _),) = await every(optimise.open_page(house, f"?from={job_id}", "", visit()))
+    assert "Everything is as in" in remark
+    again_id, *_ = await optimise.start(house, kept, "", *pair.values(), visit())
+    again = house.store.job(again_id)
+    assert first is not None
+    assert again is not None
+    assert again.spec.options == first.spec.options
+    assert again.spec.model_settings == {"layout": "NCHW"}
+    assert again.spec.max_drop == 0.02
+
+
+async def test_change_and_run_of_anothers_job_shows_none_of_their_files(
+    house: Services, visit: Visit, shelf: Shelf
+) -> None:
+    model, dataset = await shelf.put("model", MODEL, owner="x"), await shelf.put("dataset", DATASET, owner="x")
+    look = optimise._look(house, optimise.Draft(model=model.digest, dataset=dataset.digest), "x")
+    job = await house.runner.submit(optimise.forms.build_spec(house, optimise._order(look)), "x")
+    ((remark, model_card, _, model_digest, *_),) = await every(
+        optimise.open_page(house, f"?from={job.id}", "", visit())
+    )
+    assert "You have no resnet20.onnx and no digits.zip here: bring it first." in remark
+    assert (model_card, model_digest) == ("", "")
+
+
+async def test_change_and_run_of_a_job_that_is_gone(house: Services, visit: Visit) -> None:
+    ((remark, *_),) = await every(optimise.open_page(house, "?from=none", "", visit()))
+    assert "not there any more" in remark
+
+
+def test_heading_names_code_only_where_it_is_taken(house: Services) -> None:
+    public = house.settings.model_copy(update={"public": True})
+    assert ".pt2" in optimise._heading(1, "model", house.settings)
+    assert ".pt2" not in optimise._heading(1, "model", public)
