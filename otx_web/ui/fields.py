@@ -15,7 +15,8 @@ from otx_web.ui import parts
 
 POINTS = ("max_drop",)
 """Fractions that a person reads and writes as percentage points."""
-UNSET = "left to the method"
+UNSET = "automatic"
+"""What a setting is that nobody has set."""
 LONG = 60
 """Texts beyond this many characters get a box of several lines."""
 
@@ -91,7 +92,7 @@ def said(parameter: Parameter, text: str) -> str:
     if parameter.kind == "boolean":
         return "on" if text == "true" else "off"
     if not text:
-        return UNSET
+        return UNSET if parameter.kind in ("choice", "integer", "float") else "nothing"
     if parameter.name in POINTS:
         points = shown(parameter, text)
         return f"{points} point" if points == "1" else f"{points} points"

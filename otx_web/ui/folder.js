@@ -2,6 +2,8 @@
 // Browsers upload files one by one and without their folders, which is where the labels are.
 
 const card = element.closest(".ow-card");
+card.setAttribute("role", "group");
+card.setAttribute("aria-label", card.querySelector("h2").lastChild.textContent);
 const MOST_FILES = 65000; // beyond these two a zip needs its 64-bit form
 const MOST_BYTES = 2 ** 32 - 2 ** 24;
 const TABLE = new Uint32Array(256).map((_, n) => {

@@ -327,8 +327,9 @@ def _findings(upload: Upload, found: Findings) -> list[Markup]:
 
 
 def _earlier(services: Services, owner: str, kind: Kind, upload: Upload | None) -> Markup:
-    """A list of what was uploaded earlier; nothing when there is nothing else."""
-    others = [one for one in services.store.uploads(owner, kind) if upload is None or one.digest != upload.digest]
+    """A list of what was uploaded earlier and can be used; nothing when there is nothing else."""
+    usable = [one for one in services.store.uploads(owner, kind) if not (one.findings and one.findings.blocked)]
+    others = [one for one in usable if upload is None or one.digest != upload.digest]
     if not others:
         return Markup()
     options = (
@@ -541,22 +542,27 @@ def _note(services: Services, look: _Look) -> Markup:
 
 
 def _tried(services: Services, found: Findings) -> Markup:
-    problems = parts.problems(found.problems)
     if found.blocked:
-        return parts.join([parts.element("p", "It would fail, as it did on three images:"), problems])
+        return parts.join(
+            [parts.element("p", "It would fail, as it did on three images:"), parts.problems(found.problems)]
+        )
     costs = []
     if found.seconds_estimate is not None:
-        costs.append(f"About {parts.duration(_rounded(found.seconds_estimate))}")
+        costs.append(f"About {_roughly(found.seconds_estimate)}")
     if found.memory_estimate_bytes is not None:
         costs.append(f"{parts.size(float(f'{found.memory_estimate_bytes:.1e}'))} of memory")
     line = parts.element("p", ", ".join([*costs, ESTIMATE]) + "." + _queue(services))
-    return parts.join([line, problems])
+    notes = [problem for problem in found.problems if problem.level == "info"]
+    folded = [parts.more(f"{parts.count(len(notes), 'note')} on it", parts.problems(notes))] if notes else []
+    warnings = parts.problems(problem for problem in found.problems if problem.level == "warning")
+    return parts.join([line, warnings, *folded])
 
 
-def _rounded(seconds: float) -> float:
-    """As exact as an estimate is: 47 to 45, 133 to 130."""
+def _roughly(seconds: float) -> str:
+    """As exact as an estimate is: "7 s", "45 s", "2 min 10 s"."""
     step = 1 if seconds < 20 else 5 if seconds < 60 else 10 if seconds < 600 else 60
-    return max(1, round(seconds / step) * step)
+    whole = max(1, round(seconds / step) * step)
+    return parts.duration(whole) if whole >= 10 else f"{whole}{parts.SPACE}s"
 
 
 def _queue(services: Services) -> str:

@@ -114,9 +114,14 @@ def _preparation(form: Form, model: ModelFindings | None, name: str, messages: M
     visible = [one for one in form.of_model if one.visible]
     asked = model is not None and not model.model_info
     if asked:
+        known = (
+            "These values come from the template"
+            if form.template.model_settings
+            else "The template for any model does not either, so images go in as RGB, 0 to 255, stretched to size"
+        )
         text = (
-            f"{name} does not say how images must be prepared for it. These values come from the template: compare them"
-            " with how the model was trained, since a wrong one costs accuracy, before and after alike."
+            f"{name} does not say how images must be prepared for it. {known}: compare that with how the model was"
+            " trained, since a mistake costs accuracy, before and after alike."
         )
         opening = parts.notice(text, "unsure")
     elif model is not None:

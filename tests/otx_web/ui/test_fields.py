@@ -48,7 +48,7 @@ def test_mistake_stands_beside_its_field() -> None:
     [
         (Parameter("a", "boolean", value="true"), 'type="checkbox" checked=""'),
         (Parameter("a", "choice", value="no", options=("no", "all")), '<option value="no" selected="">No</option>'),
-        (Parameter("a", "choice", options=("", "all")), '<option value="" selected="">Left to the method</option>'),
+        (Parameter("a", "choice", options=("", "all")), '<option value="" selected="">Automatic</option>'),
         (Parameter("a", "choice", value="odd", options=("all",)), '<option value="odd" selected="">Odd</option>'),
         (Parameter("a", "names", value="b\nc"), ">b\nc</textarea>"),
         (Parameter("a", "text", value="x" * 100), "<textarea"),
@@ -77,7 +77,8 @@ def test_fraction_is_shown_as_points() -> None:
         (LIMIT, "0.025", "2.5 points"),
         (LIMIT, "0.1", "10 points"),
         (SUBSET, "5000", "5,000"),
-        (SUBSET, "", "left to the method"),
+        (SUBSET, "", "automatic"),
+        (Parameter("a", "names"), "", "nothing"),
         (Parameter("a", "boolean"), "false", "off"),
         (Parameter("a", "choice"), "first_layer", "First layer"),
         (Parameter("a", "choice"), "CPU_SPR", "CPU_SPR"),
