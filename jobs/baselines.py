@@ -20,7 +20,7 @@ def recall(folder: Path | None, key: str) -> list[Array] | None:
     if folder is None:
         return None
     try:
-        with np.load(folder / f"{key}.npz", allow_pickle=False) as kept:
+        with (folder / f"{key}.npz").open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return [kept[f"arr_{number}"] for number in range(len(kept.files))]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
         return None

@@ -15,6 +15,7 @@ from jobs.tasks import Task
 
 _SAYING = (".json", ".xml", ".csv", ".txt", ".yaml", ".yml", ".pkl", ".mat", ".npy")
 _ABOUT = (".", "readme", "license", "licence", "source", "requirements", "classes", "labels")
+_NO_CLASSES = frozenset(("images", "image", "img", "imgs", "masks", "mask", "labels", "annotations", "gt"))
 _FOLDERS_HINT = "Add the folders of the other classes, or put the images in one folder without labels."
 
 
@@ -117,6 +118,11 @@ def _class_folders(root: Path) -> Dataset | None:
         return None
     # An empty class still counts: its name is in the dataset.
     labels = tuple(sorted({folder.name for _, folder in places}, key=_natural))
+    if {label.lower() for label in labels} <= _NO_CLASSES:
+        raise BadDataset(
+            f"The folders are called {' and '.join(labels)}, which are no classes: this is a dataset for another task.",
+            hint="For classification, put the images of each class in a folder named after it.",
+        )
     index = {label: number for number, label in enumerate(labels)}
     samples = tuple(Sample(_relative(path, root), path, split, (index[label],)) for split, label, path in sorted(found))
     used = {sample.path for sample in samples}

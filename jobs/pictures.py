@@ -30,7 +30,7 @@ def draw(
     job_dir: Path, task: Task, bound: Bound, samples: tuple[Sample, ...], before: Array, after: Array, real: object
 ) -> tuple[Picture, ...]:
     """Thumbnails in `artifacts/pictures/`, with what each model says. `real` is None where there is no truth."""
-    difference = task.difference(before, after)
+    difference = task.difference(before, after, bound)
     folder = job_dir / "artifacts" / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []

@@ -45,7 +45,7 @@ class Bound:
     labels: tuple[str, ...]
     """Of the outputs, in their order."""
     from_dataset: tuple[int, ...]
-    """For each label of the dataset, its place among the outputs."""
+    """For each label of the dataset, its place among the outputs; -1 for one that no image has."""
     notes: tuple[str, ...] = ()
     multilabel: bool = False
     threshold: float = 0.5
@@ -81,7 +81,7 @@ class Task:
     describe_truth: Callable[[Any, int, Bound], str]
     chance: Callable[[Bound], float]
     """What guessing reaches on the primary metric."""
-    difference: Callable[[Array, Array], NDArray[np.float64]]
+    difference: Callable[[Array, Array, Bound], NDArray[np.float64]]
     """Predictions before and after to how much they differ [n]; 1 and above is another answer."""
 
 

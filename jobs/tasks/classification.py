@@ -1,7 +1,7 @@
 """Classification: which class, or which classes, an image shows."""
 
-import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +10,8 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from jobs import stats
-from jobs.errors import LabelMismatch, WrongTask
+from jobs import formats, metrics, stats
+from jobs.errors import BadOption, LabelMismatch, UnsupportedModel, WrongTask
 from jobs.findings import ModelFindings
 from jobs.spec import TaskName
 from jobs.tasks import Array, Bound, Metric, Scores, Task
@@ -31,10 +31,10 @@ class Truth:
 
 
 def fits(model: ModelFindings) -> float:
-    said = f"{model.model_info.get('model_type', '')} {model.model_info.get('task_type', '')}".lower()
-    if "classification" in said and "anomaly" not in said:
+    said = " ".join(model.model_info.get(key, "") for key in ("model_type", "task_type", "task")).lower()
+    if "classif" in said and "anomaly" not in said:
         return 1.0
-    if said.strip():
+    if said.strip() and said.strip() != "yolo":  # Ultralytics calls its classifiers that too
         return 0.0
     outputs = [port for port in model.outputs if not _is_extra(port.name)]
     return 0.5 if any(_class_count(port.shape) for port in outputs) else 0.0
@@ -58,13 +58,39 @@ def target(annotations: Sequence[Any]) -> tuple[int, ...] | None:
 
 def bind(model: ov.Model, settings: Mapping[str, str], dataset_labels: Sequence[str], targets: Sequence[Any]) -> Bound:
     """Labels are matched by name first, by place when the counts agree; what cannot be matched is shown."""
+    if _flag(settings, "hierarchical"):
+        raise UnsupportedModel(
+            "The model's labels are a hierarchy, which cannot be scored here.",
+            hint="Train or export it with a flat list of labels.",
+        )
     output, count = _score_output(model)
     names = label_names(settings, count)
-    multilabel = settings.get("multilabel", "").lower() == "true" or any(len(t or ()) > 1 for t in targets)
-    threshold = float(settings.get("confidence_threshold") or 0.5)
-    places, notes = _match(names, tuple(dataset_labels), count)
+    several = any(len(labels or ()) > 1 for labels in targets)
+    multilabel = several or _flag(settings, "multilabel")
+    threshold = _threshold(settings)
+    used = {label for labels in targets for label in labels or ()}
+    places, notes = _match(names, tuple(dataset_labels), used, count)
+    if several and not _flag(settings, "multilabel"):
+        notes = (*notes, f"Images have several labels, so each class is yes or no, from a score of {threshold:g} on.")
     labels = names or _named_by_dataset(dataset_labels, places, count)
     return Bound((output,), labels, places, notes, multilabel, threshold)
+
+
+def _flag(settings: Mapping[str, str], name: str) -> bool:
+    return settings.get(name, "").strip().lower() in ("true", "yes", "1", "on")
+
+
+def _threshold(settings: Mapping[str, str]) -> float:
+    text = settings.get("confidence_threshold", "").strip()
+    try:
+        value = float(text) if text else 0.5
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise BadOption(
+            f"confidence_threshold must be a number from 0 to 1; it is “{text}”.", where="confidence_threshold"
+        )
+    return value
 
 
 def _score_output(model: ov.Model) -> tuple[int, int]:
@@ -79,20 +105,17 @@ def _score_output(model: ov.Model) -> tuple[int, int]:
     shapes = ", ".join(str(port.partial_shape) for port in model.outputs)
     raise WrongTask(
         f"The model's output {shapes} is no list of class scores, so this is not a classifier.",
-        hint="Choose the task the model was trained for, or export it with one output of shape [1, classes].",
+        hint="Choose the task the model was trained for, or export it with one output of shape [1, classes]. One that"
+        " says yes or no by a single number needs two outputs, one for each.",
     )
 
 
 def label_names(settings: Mapping[str, str], count: int) -> tuple[str, ...]:
-    """The model's labels: exact names from `label_info`, else `labels`, separated by commas or, as OTX does, by spaces.
+    """The model's labels; those the person gave (`labels_given`) come before exact ones in `label_info`.
 
     Empty when the model has none. Raises LabelMismatch when their number is not that of the outputs.
     """
-    names = _from_label_info(settings.get("label_info", "")) if not settings.get("labels_given") else ()
-    text = settings.get("labels", "").strip()
-    if not names and text:
-        split = re.split(r"[,\n]", text) if "," in text or "\n" in text else text.split()
-        names = tuple(name.strip().replace("^", " ") for name in split if name.strip())
+    names = formats.labels({"labels": settings.get("labels", "")} if settings.get("labels_given") else settings)
     if names and len(names) != count:
         raise LabelMismatch(
             f"The model has {count} classes but {len(names)} label names: {_list(names)}.",
@@ -102,40 +125,55 @@ def label_names(settings: Mapping[str, str], count: int) -> tuple[str, ...]:
     return names
 
 
-def _from_label_info(text: str) -> tuple[str, ...]:
-    try:
-        return tuple(str(name) for name in json.loads(text)["label_names"])
-    except (ValueError, KeyError, TypeError):
-        return ()
-
-
 def _plain(name: str) -> str:
-    """For comparing: case, spaces, underscores and hyphens do not matter."""
-    return re.sub(r"[\s_\-]+", "", name).casefold()
+    """For comparing: case, spaces, underscores, hyphens and ways to write an accent do not matter."""
+    return re.sub(r"[\s_\-]+", "", unicodedata.normalize("NFKC", name)).casefold()
 
 
-def _match(names: tuple[str, ...], dataset: tuple[str, ...], count: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    if not dataset:
-        return (), ()
-    places = {_plain(name): place for place, name in enumerate(names)}
-    found = [places.get(_plain(label)) for label in dataset]
-    if all(place is not None for place in found):
-        return tuple(place for place in found if place is not None), ()
+_NOWHERE = -1
+
+
+def _match(
+    names: tuple[str, ...], dataset: tuple[str, ...], used: set[int], count: int
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """For each label of the dataset its place among the outputs; nowhere is fine for one that no image has."""
+    found = _by_name(names, dataset)
+    if all(place != _NOWHERE for place, number in zip(found, range(len(dataset)), strict=True) if number in used):
+        return found, ()
     if all(label.isdecimal() and int(label) < count for label in dataset):
         return tuple(int(label) for label in dataset), (
             "The dataset's folders are numbers, taken as places of outputs.",
         )
-    if len(dataset) == count and not any(place is not None for place in found):
-        why = "the model names none" if not names else "no name is the same"
-        ends = f"the first class, “{dataset[0]}”, is output 0 and the last, “{dataset[-1]}”, is output {count - 1}"
-        return tuple(range(count)), (f"Labels are matched by order, since {why}: {ends}.",)
-    missing = tuple(label for label, place in zip(dataset, found, strict=True) if place is None)
+    for numbers in (range(len(dataset)), sorted(used)):
+        if len(numbers) == count and all(found[number] == _NOWHERE for number in numbers):
+            return _by_order([dataset[number] for number in numbers], dataset, names)
+    missing = tuple(dataset[number] for number in sorted(used) if found[number] == _NOWHERE)
     raise LabelMismatch(
-        f"The model has {count} classes ({_list(names) or 'without names'}), the dataset has {len(dataset)}"
-        f" ({_list(dataset)}); not found in the model: {_list(missing)}.",
+        f"The model has {count} classes ({_list(names) or 'without names'}), the dataset has {len(used)}"
+        f" ({_list([dataset[number] for number in sorted(used)])}); not found in the model: {_list(missing)}.",
         hint="Name the folders like the model's labels, or give the model's labels in the order of its outputs.",
         where="labels",
     )
+
+
+def _by_name(names: tuple[str, ...], dataset: tuple[str, ...]) -> tuple[int, ...]:
+    """Exactly, else but for case and the like where that is clear."""
+    exact = {name: place for place, name in enumerate(names)}
+    alike: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        alike.setdefault(_plain(name), []).append(place)
+    loose = {name: places[0] for name, places in alike.items() if len(places) == 1}
+    return tuple(exact.get(label, loose.get(_plain(label), _NOWHERE)) for label in dataset)
+
+
+def _by_order(
+    labels: Sequence[str], dataset: tuple[str, ...], names: tuple[str, ...]
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    why = "no name is the same" if names else "the model names none"
+    ends = f"the first class, “{labels[0]}”, is output 0 and the last, “{labels[-1]}”, is output {len(labels) - 1}"
+    places = {label: place for place, label in enumerate(labels)}
+    note = f"Labels are matched by order, since {why}: {ends}."
+    return tuple(places.get(label, _NOWHERE) for label in dataset), (note,)
 
 
 def _list(names: Sequence[str], most: int = 8) -> str:
@@ -153,7 +191,7 @@ def predict(outputs: Sequence[Array], bound: Bound) -> Array:
     scores = outputs[0].reshape(len(outputs[0]), len(bound.labels)).astype(np.float64)
     inside = scores.min() >= -1e-6 and scores.max() <= 1 + 1e-6
     if bound.multilabel:
-        return scores if inside else 1 / (1 + np.exp(-scores))
+        return scores if inside else 1 / (1 + np.exp(-np.clip(scores, -500, 500)))
     if inside and np.allclose(scores.sum(1), 1, atol=1e-2):
         return scores
     powers = np.exp(scores - scores.max(1, keepdims=True))
@@ -164,7 +202,7 @@ def predict(outputs: Sequence[Array], bound: Bound) -> Array:
 def truth(targets: Sequence[Any], bound: Bound) -> Truth:
     places = [[bound.from_dataset[label] for label in labels or ()] for labels in targets]
     if not bound.multilabel:
-        return Truth(np.array([row[0] for row in places]))
+        return Truth(np.array([row[0] for row in places], dtype=np.int64))
     many = np.zeros((len(places), len(bound.labels)), dtype=np.int64)
     for row, found in zip(many, places, strict=True):
         row[found] = 1
@@ -186,43 +224,40 @@ def score(predictions: Array, real: Truth, bound: Bound) -> Scores:
 
 
 def _score_one(predictions: Array, classes: NDArray[np.int64], bound: Bound) -> Scores:
-    from sklearn.metrics import f1_score, top_k_accuracy_score
-
     answers = predictions.argmax(1)
     right = (answers == classes).astype(np.float64)
-    present = np.unique(classes)
-    metrics = {"accuracy": float(right.mean())}
+    values = {"accuracy": float(right.mean())}
     if len(bound.labels) > 5:
-        places = np.arange(len(bound.labels))
-        metrics["top5"] = float(top_k_accuracy_score(classes, predictions, k=5, labels=places))
-    metrics["f1_macro"] = float(f1_score(classes, answers, labels=present, average="macro", zero_division=0))
-    metrics |= _auroc(predictions, np.eye(len(bound.labels), dtype=np.int64)[classes])
+        values["top5"] = metrics.top(predictions, classes, 5)
+    values["f1_macro"] = metrics.f1_macro(answers, classes)
+    values |= _auroc(predictions, (classes[:, None] == np.arange(len(bound.labels))).astype(np.int64))
     # Accuracy of a class is its recall: the share of its images that are recognised.
-    per_class = {bound.labels[place]: {"accuracy": float(right[classes == place].mean())} for place in present}
-    return Scores(metrics, per_class, right)
+    totals = np.bincount(classes, minlength=len(bound.labels))
+    rights = np.bincount(classes, weights=right, minlength=len(bound.labels))
+    names = _told_apart(bound.labels)
+    per_class = {names[place]: {"accuracy": rights[place] / totals[place]} for place in np.flatnonzero(totals)}
+    return Scores(values, per_class, right)
+
+
+def _told_apart(labels: Sequence[str]) -> list[str]:
+    """Names as keys: of those that occur twice, each with its place."""
+    return [f"{name} ({place})" if labels.count(name) > 1 else name for place, name in enumerate(labels)]
 
 
 def _score_many(predictions: Array, classes: NDArray[np.int64], bound: Bound) -> Scores:
-    from sklearn.metrics import f1_score
-
     answers = (predictions >= bound.threshold).astype(np.int64)
     right = answers == classes
-    metrics = {
-        "accuracy": float(right.mean()),
-        "f1_macro": float(f1_score(classes, answers, average="macro", zero_division=0)),
-    } | _auroc(predictions, classes)
-    per_class = {label: {"accuracy": float(right[:, place].mean())} for place, label in enumerate(bound.labels)}
-    return Scores(metrics, per_class, right.mean(1))
+    values = {"accuracy": float(right.mean()), "f1_macro": metrics.f1_macro_many(answers, classes)}
+    values |= _auroc(predictions, classes)
+    names = _told_apart(bound.labels)
+    per_class = {name: {"accuracy": float(right[:, place].mean())} for place, name in enumerate(names)}
+    return Scores(values, per_class, right.mean(1))
 
 
 def _auroc(predictions: Array, onehot: NDArray[np.int64]) -> dict[str, float]:
-    """Macro AUROC, one class against the rest, over the classes that have both kinds of images."""
-    from sklearn.metrics import roc_auc_score
-
-    seen = [place for place in range(onehot.shape[1]) if 0 < onehot[:, place].sum() < len(onehot)]
-    if not seen:
-        return {}
-    return {"auroc": float(np.mean([roc_auc_score(onehot[:, place], predictions[:, place]) for place in seen]))}
+    """One class against the rest, over the classes that have both kinds of images."""
+    value = metrics.auroc(predictions, onehot)
+    return {} if value is None else {"auroc": value}
 
 
 def compare(before: Scores, after: Scores) -> stats.Interval:
@@ -249,10 +284,13 @@ def chance(bound: Bound) -> float:
     return 0.0 if bound.multilabel else 1 / len(bound.labels)
 
 
-def difference(before: Array, after: Array) -> NDArray[np.float64]:
+def difference(before: Array, after: Array, bound: Bound) -> NDArray[np.float64]:
     """1 plus the shift where the answer changed, else the shift of the largest probability."""
     shift = np.abs(before - after).max(1)
-    changed = before.argmax(1) != after.argmax(1)
+    if bound.multilabel:
+        changed = ((before >= bound.threshold) != (after >= bound.threshold)).any(1)
+    else:
+        changed = before.argmax(1) != after.argmax(1)
     result: NDArray[np.float64] = shift + changed
     return result
 
@@ -265,9 +303,6 @@ TASK = Task(
         "datumaro",
         "roboflow_multiclass",
         "coco_labels",
-        "coco",
-        "roboflow_coco",
-        "coco_instances",
         "imagenet_txt",
         "voc_classification",
     ),

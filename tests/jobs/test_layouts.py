@@ -111,6 +111,11 @@ def test_one_class_is_refused(root: Path, content: Mapping[str, int]) -> None:
     assert "other classes" in caught.value.hint and caught.value.where == "cat"
 
 
+def test_masks_are_no_classes(root: Path) -> None:
+    with pytest.raises(BadDataset, match="images and masks, which are no classes"):
+        read(datasets.folders(root, {"train/images": 2, "train/masks": 2}))
+
+
 # --- images alone
 
 
