@@ -7,14 +7,15 @@ from urllib.parse import urlencode
 import gradio as gr
 from markupsafe import Markup
 
+from jobs import charts, intervals, titles
+from jobs.intervals import Interval
 from jobs.report import Rate
 from otx_web import compare
 from otx_web.compare import Comparison, Entry, Group, Result, Row
 from otx_web.guard import owner_of
 from otx_web.services import Services
 from otx_web.store import Filter, Job, State, Summary
-from otx_web.ui import charts, intervals, parts, titles
-from otx_web.ui.intervals import Interval
+from otx_web.ui import parts
 from otx_web.ui.parts import Text, element, handler, join
 
 OFFERED = 100

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from jobs import charts, intervals, titles
+from jobs.intervals import Interval
 from jobs.report import ConfigKey, Hardware, Images, Picture, Rate, Report
 from jobs.spec import JobSpec
-from otx_web.ui import charts, intervals, log, parts, titles
-from otx_web.ui.intervals import Interval
+from otx_web.ui import log, parts
 from otx_web.ui.parts import Text, element, join
 from otx_web.ui.result import Seen
 

@@ -9,6 +9,7 @@ import gradio as gr
 from anyio import to_thread
 from markupsafe import Markup
 
+from jobs import titles
 from jobs.report import Failure
 from otx_web import progress as progresses
 from otx_web import rerun
@@ -16,7 +17,7 @@ from otx_web.guard import owner_of
 from otx_web.progress import Progress
 from otx_web.services import Services
 from otx_web.store import Job, State, Summary
-from otx_web.ui import details, log, manage, parts, result, running, titles
+from otx_web.ui import details, log, manage, parts, result, running
 from otx_web.ui.parts import Text, element, handler, join
 from otx_web.ui.result import Seen
 

@@ -10,10 +10,11 @@ from urllib.parse import parse_qsl, urlencode
 import gradio as gr
 from markupsafe import Markup
 
+from jobs import titles
 from otx_web.guard import owner_of
 from otx_web.services import Services
 from otx_web.store import Filter, State, Summary
-from otx_web.ui import manage, parts, titles
+from otx_web.ui import manage, parts
 from otx_web.ui.parts import Text, element, handler
 
 SCRIPT = Path(__file__).with_name("jobs.js")

@@ -14,7 +14,7 @@ import gradio as gr
 from anyio import to_thread
 from markupsafe import Markup
 
-from jobs import templates
+from jobs import templates, titles
 from jobs.errors import JobError
 from jobs.findings import Findings, Problem
 from jobs.spec import JobSpec, TaskName
@@ -24,7 +24,7 @@ from otx_web.guard import owner_of
 from otx_web.services import Services
 from otx_web.settings import Settings
 from otx_web.store import Kind, Upload
-from otx_web.ui import cards, draft, parts, settings_form, titles
+from otx_web.ui import cards, draft, parts, settings_form
 from otx_web.ui.draft import Draft
 from otx_web.ui.parts import handler
 

@@ -9,32 +9,36 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, signature
-from typing import Any, Literal
+from typing import Any
 
 import gradio as gr
 from markupsafe import Markup, escape
 
 from jobs.errors import JobError
 from jobs.findings import Problem
-from otx_web.numbers import MINUS as MINUS
-from otx_web.numbers import SPACE as SPACE
-from otx_web.numbers import count as count
-from otx_web.numbers import digits_for as digits_for
-from otx_web.numbers import duration as duration
-from otx_web.numbers import millions as millions
-from otx_web.numbers import milliseconds as milliseconds
-from otx_web.numbers import number as number
-from otx_web.numbers import percent as percent
-from otx_web.numbers import points as points
-from otx_web.numbers import significant as significant
-from otx_web.numbers import size as size
-from otx_web.numbers import throughput as throughput
-from otx_web.numbers import times as times
-
-Tone = Literal["good", "bad", "unsure", "accent", "plain"]
-Text = str | Markup
-
-NOTHING = "\u2013"
+from jobs.markup import NOTHING as NOTHING
+from jobs.markup import Text as Text
+from jobs.markup import Tone as Tone
+from jobs.markup import badge as badge
+from jobs.markup import element as element
+from jobs.markup import facts as facts
+from jobs.markup import join as join
+from jobs.markup import more as more
+from jobs.markup import table as table
+from jobs.numbers import MINUS as MINUS
+from jobs.numbers import SPACE as SPACE
+from jobs.numbers import count as count
+from jobs.numbers import digits_for as digits_for
+from jobs.numbers import duration as duration
+from jobs.numbers import millions as millions
+from jobs.numbers import milliseconds as milliseconds
+from jobs.numbers import number as number
+from jobs.numbers import percent as percent
+from jobs.numbers import points as points
+from jobs.numbers import significant as significant
+from jobs.numbers import size as size
+from jobs.numbers import throughput as throughput
+from jobs.numbers import times as times
 
 logger = logging.getLogger(__name__)
 
@@ -63,23 +67,6 @@ def _distance(moment: datetime, seconds: float) -> str:
 
 
 # --- pieces of a page
-
-
-def join(pieces: Iterable[Text], between: Text = "") -> Markup:
-    """All pieces in a row; plain text among them is escaped."""
-    return escape(between).join(pieces)
-
-
-def element(tag: str, *children: Text, classes: str | None = None, **attributes: str | None) -> Markup:
-    """`<tag class=…>children</tag>`. An underscore in an attribute's name is a hyphen; None leaves it out."""
-    given = {"class": classes or None, **{name.rstrip("_").replace("_", "-"): v for name, v in attributes.items()}}
-    written = join(Markup(' {}="{}"').format(name, value) for name, value in given.items() if value is not None)
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(tag), written, join(children))
-
-
-def badge(word: Text, tone: Tone = "plain") -> Markup:
-    """A short word in its colour. The word alone must say it all."""
-    return element("span", word, classes=f"ow-badge ow-{tone}")
 
 
 STATES: Mapping[str, tuple[str, Tone]] = {
@@ -116,12 +103,6 @@ def card(title: Text, *body: Text, classes: str = "") -> Markup:
     return element("section", *heading, *body, classes=f"ow-card {classes}".strip())
 
 
-def facts(pairs: Iterable[tuple[Text, Text]]) -> Markup:
-    """Names with their values, one a line."""
-    rows = (element("div", element("dt", name), element("dd", value)) for name, value in pairs)
-    return element("dl", *rows, classes="ow-facts")
-
-
 def link(href: str, text: Text, *, classes: str = "", **attributes: str | None) -> Markup:
     """A link. Addresses of our own are relative ("jobs", "job?id=…"), so that they hold behind any proxy."""
     return element("a", text, href=href, classes=classes, **attributes)
@@ -130,20 +111,6 @@ def link(href: str, text: Text, *, classes: str = "", **attributes: str | None) 
 def button_link(href: str, text: Text, *, primary: bool = False, **attributes: str | None) -> Markup:
     """A link that looks like a button."""
     return link(href, text, classes="ow-button ow-primary" if primary else "ow-button", **attributes)
-
-
-def table(head: Sequence[Text], rows: Iterable[Sequence[Text]], *, caption: Text = "", classes: str = "") -> Markup:
-    """A table which becomes a list of cards on a narrow screen, each value beside its column's name."""
-    top = element("tr", *(element("th", cell, scope="col") for cell in head))
-    names = [Markup(cell).striptags() if isinstance(cell, Markup) else cell for cell in head]
-    lines = [
-        element("tr", *(element("td", cell, data_name=name) for name, cell in zip(names, row, strict=True)))
-        for row in rows
-    ]
-    title = [element("caption", caption)] if caption else []
-    return element(
-        "table", *title, element("thead", top), element("tbody", *lines), classes=f"ow-table {classes}".strip()
-    )
 
 
 def notice(text: Text, tone: Tone = "plain", hint: Text = "") -> Markup:
@@ -175,11 +142,6 @@ def _problem(problem: Problem) -> Markup:
 
 def _names(names: Sequence[str]) -> Markup:
     return element("ul", *(element("li", name) for name in names), classes="ow-names")
-
-
-def more(summary: Text, *body: Text) -> Markup:
-    """What opens on a click."""
-    return element("details", element("summary", summary), *body, classes="ow-more")
 
 
 def empty(sentence: Text, action: Text = "") -> Markup:

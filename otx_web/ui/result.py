@@ -6,9 +6,10 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from jobs import charts, intervals, titles
+from jobs.intervals import Interval
 from jobs.report import Artifact, NextStep, Rate, Report, Speed, Verdict
-from otx_web.ui import charts, intervals, parts, titles
-from otx_web.ui.intervals import Interval
+from otx_web.ui import parts
 from otx_web.ui.parts import Text, element, join
 
 VERDICTS: Mapping[str, tuple[str, str, parts.Tone]] = {

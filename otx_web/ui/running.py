@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from jobs import events
+from jobs import events, titles
 from otx_web.progress import Progress, Step
-from otx_web.ui import parts, titles
+from otx_web.ui import parts
 from otx_web.ui.parts import Text, element
 
 SIGNS = {"done": "✓", "now": "●", "to_come": "○"}

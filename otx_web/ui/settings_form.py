@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from jobs import templates
+from jobs import templates, titles
 from jobs.findings import ModelFindings
 from jobs.report import ConfigKey
 from jobs.spec import TaskName
 from otx_web.forms import Form
-from otx_web.ui import fields, parts, titles
+from otx_web.ui import fields, parts
 from otx_web.ui.draft import Draft
 
 METHODS: Mapping[str, tuple[str, str, str]] = {

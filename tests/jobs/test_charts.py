@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from otx_web.ui import charts
-from otx_web.ui.charts import Point
-from otx_web.ui.intervals import Interval
+from jobs import charts
+from jobs.charts import Point
+from jobs.intervals import Interval
 from tests.otx_web.made import EVIL
 
 

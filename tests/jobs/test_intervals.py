@@ -2,9 +2,10 @@
 
 import pytest
 
+from jobs import intervals
+from jobs.intervals import Interval
 from jobs.report import Images
-from otx_web.ui import intervals, parts
-from otx_web.ui.intervals import Interval
+from otx_web.ui import parts
 from tests.otx_web import made
 
 

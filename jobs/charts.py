@@ -12,9 +12,9 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from otx_web.ui import parts
-from otx_web.ui.intervals import Interval
-from otx_web.ui.parts import Text, element
+from jobs import numbers
+from jobs.intervals import Interval
+from jobs.markup import Text, element
 
 Kind = Literal["before", "after", "faded"]
 TICKS = 6
@@ -174,14 +174,14 @@ def _ticks(across: Axis, up: Axis) -> list[Markup]:
     digits = _digits(up.ticks, 100)
     return [
         *(
-            element("span", parts.percent(tick, digits), classes="ow-tick ow-tick-up", style=f"bottom:{place:.2f}%")
+            element("span", numbers.percent(tick, digits), classes="ow-tick ow-tick-up", style=f"bottom:{place:.2f}%")
             for tick in up.ticks
             if 0 <= (place := up.place(tick)) <= 100
         ),
         *(
             element(
                 "span",
-                parts.number(tick, _digits(across.ticks)),
+                numbers.number(tick, _digits(across.ticks)),
                 classes="ow-tick ow-tick-across",
                 style=f"left:{place:.2f}%",
             )
@@ -223,7 +223,7 @@ def shares(counts: Sequence[tuple[str, int]], *, alternative: str) -> Markup:
         for number, (_, count) in enumerate(counts)
     ]
     names = [
-        element("li", element("i", classes=f"ow-part-{number % 4}"), f"{name} ", element("b", parts.number(count)))
+        element("li", element("i", classes=f"ow-part-{number % 4}"), f"{name} ", element("b", numbers.number(count)))
         for number, (name, count) in enumerate(counts)
     ]
     bar = element("div", *pieces, classes="ow-shares", role="img", aria_label=alternative)

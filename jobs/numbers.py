@@ -1,4 +1,4 @@
-"""Numbers as a person reads them, each with its unit: on the pages and in the terminal."""
+"""Numbers as a person reads them, each with its unit: on the pages, in the report and in the terminal."""
 
 import math
 

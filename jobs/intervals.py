@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from jobs import numbers
+from jobs.numbers import SPACE
 from jobs.report import Rate, Report, Verdict
-from otx_web.ui import parts
-from otx_web.ui.parts import SPACE
 
 Z = 1.959964
 SHARES = ("accuracy", "top5")
@@ -70,11 +70,11 @@ def points_digits(half_width: float) -> int:
 def rounded(value: float, half_width: float) -> str:
     """As many digits as the interval justifies, also before the point: 3,604 within 40 is "3,600"."""
     if not half_width or not math.isfinite(half_width):
-        return parts.significant(value)
+        return numbers.significant(value)
     # One figure is the least that says anything.
     least = -math.floor(math.log10(abs(value))) if value else 0
     digits = min(4, max(decimals(half_width), least))
-    return parts.number(round(value, digits), max(0, digits))
+    return numbers.number(round(value, digits), max(0, digits))
 
 
 def ends(interval: Interval, unit: str = "") -> str:
@@ -85,13 +85,13 @@ def ends(interval: Interval, unit: str = "") -> str:
 
 def times(interval: Interval) -> str:
     """ "1.40×" """
-    return parts.times(interval.value, _ratio_digits(interval))
+    return numbers.times(interval.value, _ratio_digits(interval))
 
 
 def times_ends(interval: Interval) -> str:
     """ "1.37 to 1.43" """
     digits = _ratio_digits(interval)
-    return f"{parts.number(interval.low, digits)} to {parts.number(interval.high, digits)}"
+    return f"{numbers.number(interval.low, digits)} to {numbers.number(interval.high, digits)}"
 
 
 def _ratio_digits(interval: Interval) -> int:
@@ -101,11 +101,11 @@ def _ratio_digits(interval: Interval) -> int:
 def points_ends(interval: Interval) -> str:
     """ "−0.6 to +0.4" """
     digits = points_digits(interval.half_width)
-    low, high = (parts.number(end * 100, digits, sign=True) for end in (interval.low, interval.high))
+    low, high = (numbers.number(end * 100, digits, sign=True) for end in (interval.low, interval.high))
     return f"{low} to {high}"
 
 
 def percent_ends(interval: Interval) -> str:
     """ "78.7 to 82.2" """
     digits = points_digits(interval.half_width)
-    return f"{parts.number(interval.low * 100, digits)} to {parts.number(interval.high * 100, digits)}"
+    return f"{numbers.number(interval.low * 100, digits)} to {numbers.number(interval.high * 100, digits)}"
