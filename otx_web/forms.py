@@ -1,6 +1,7 @@
 """What a person asks for, as a job: every setting is looked at, and all that is wrong is said at once."""
 
 import dataclasses
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -163,6 +164,20 @@ def text_of(options: BaseModel, name: str) -> str:
     for part in name.split("."):
         value = getattr(value, part)
     return fields.text(value)
+
+
+def propose(model: Upload | None) -> tuple[str, str]:
+    """Task and template: what the model is for, and the network its name tells, else the template for any."""
+    task = model.findings.tasks[0] if model and model.findings and model.findings.tasks else TaskName.CLASSIFICATION
+    names = templates.names(task)
+    told = _letters(model.name) if model else ""
+    known = [name for name in names if _letters(name) in told]
+    return task, max(known, key=len, default=names[-1])
+
+
+def _letters(name: str) -> str:
+    """ "EfficientNet-B0" as "efficientnetb0"."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 # --- together

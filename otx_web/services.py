@@ -20,9 +20,9 @@ class Services:
     runner: Runner
 
 
-def build(settings: Settings) -> Services:
+def build(settings: Settings, workers: Workers | None = None) -> Services:
     """Wire them. Makes the data folder and brings the history's schema up to date."""
     store = Store(settings.database_url)
-    workers = Workers(settings)
+    workers = workers or Workers(settings)
     uploads = Uploads(settings, store)
     return Services(settings, store, uploads, workers, Runner(settings, store, uploads, workers))

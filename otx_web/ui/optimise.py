@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from markupsafe import Markup
 from jobs import templates, titles
 from jobs.errors import JobError
 from jobs.findings import Findings, Problem
-from jobs.spec import JobSpec, TaskName
+from jobs.spec import JobSpec
 from otx_web import forms
 from otx_web.forms import Form, FormError, Order
 from otx_web.guard import owner_of
@@ -440,7 +439,7 @@ def _look(services: Services, asked: Draft, owner: str) -> _Look:
     brought = {kind: _upload(services, kind, getattr(asked, kind), owner) for kind in KINDS}
     model = brought["model"]
     findings = model.findings.model if model and model.findings else None
-    task, template = _propose(model)
+    task, template = forms.propose(model)
     chosen = {"task": asked.task or task, "template": asked.template or template, "method": asked.method}
     messages: dict[str, str] = {}
     while True:
@@ -468,20 +467,6 @@ def _methods(task: str, template: str) -> str:
     except JobError:
         return ""
     return next((name for name in settings_form.METHODS if name in offered), "")
-
-
-def _propose(model: Upload | None) -> tuple[str, str]:
-    """Task and template: what the model is for, and the network its name tells, else the one for any."""
-    task = model.findings.tasks[0] if model and model.findings and model.findings.tasks else TaskName.CLASSIFICATION
-    names = templates.names(task)
-    told = _plain(model.name) if model else ""
-    known = [name for name in names if _plain(name) in told]
-    return task, max(known, key=len, default=names[-1])
-
-
-def _plain(name: str) -> str:
-    """ "EfficientNet-B0" as "efficientnetb0"."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _order(look: _Look) -> Order:

@@ -1,0 +1,132 @@
+"""A check or a job without a page: what the command line does, with the same store, uploads, queue and workers."""
+
+import shutil
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import anyio
+from anyio import create_task_group, open_signal_receiver, to_thread
+
+from jobs import templates
+from jobs.errors import JobError
+from jobs.findings import Findings, Problem
+from jobs.report import FILE_NAME as REPORT_NAME
+from jobs.spec import FILE_NAME as SPEC_NAME
+from jobs.spec import JobSpec
+from otx_web import files, forms
+from otx_web.errand import Errand
+from otx_web.forms import Order
+from otx_web.guard import LOCAL_OWNER
+from otx_web.progress import Progress
+from otx_web.services import Services
+from otx_web.store import Job, Kind, Upload
+
+LOOK_SECONDS = 0.1
+NOT_COPIED = ".zip"
+"""What lies in the folder as it is need not lie there packed."""
+
+
+async def check(services: Services, errand: Errand) -> Findings:
+    """Look into the model, the dataset, or both; both are then tried together on three images.
+
+    Raises FormError when the settings cannot be used, UploadError when the files cannot be taken.
+    """
+    uploads = await _bring(services, errand)
+    found = [await _look(services, upload, errand) for upload in uploads.values()]
+    if len(uploads) == 2 and not any(one.blocked for one in found):
+        found.append(await services.runner.preview(_spec(services, errand, uploads)))
+    return _together(found)
+
+
+async def optimise(services: Services, errand: Errand, show: Callable[[Progress], None]) -> Job:
+    """Put a job into the history, run it here, and give it back when it is done.
+
+    `show` is called a few times a second. Ctrl-C cancels the job. Raises as `check` does, before there is a job.
+    """
+    uploads = await _bring(services, errand)
+    await _look(services, uploads["model"], errand)  # for the recipe that OTX may have left in it
+    job = await services.runner.submit(_spec(services, errand, uploads), LOCAL_OWNER, errand.name)
+    async with create_task_group() as group:
+        group.start_soon(_watch, services, job, show)
+        group.start_soon(_cancel_on_signal, services, job)
+        done = await services.runner.run(job.id)
+        group.cancel_scope.cancel()
+    if done is None:
+        raise JobError(f"Job {job.id} was deleted while it ran.")
+    show(services.runner.progress(done))
+    return done
+
+
+def copy(job_dir: Path, job: Job, folder: Path) -> None:
+    """What a job made, into a folder of the person's: the model, the report, the settings."""
+    made = [artifact.path for artifact in job.report.artifacts] if job.report else []
+    for name in (*made, REPORT_NAME, SPEC_NAME):
+        path = files.inside(job_dir, name)
+        if path is not None and path.suffix != NOT_COPIED:
+            shutil.copyfile(path, folder / path.name)
+
+
+async def _bring(services: Services, errand: Errand) -> dict[Kind, Upload]:
+    """What was given, in the store."""
+    uploads: dict[Kind, Upload] = {}
+    if errand.model:
+        uploads["model"] = await services.uploads.add(errand.model, LOCAL_OWNER, "model")
+    if errand.dataset:
+        uploads["dataset"] = await services.uploads.add([errand.dataset], LOCAL_OWNER, "dataset")
+    return uploads
+
+
+async def _look(services: Services, upload: Upload, errand: Errand) -> Findings:
+    settings = _of_model(errand.given) if upload.kind == "model" else None
+    return await services.runner.check(upload, task=errand.task, model_settings=settings)
+
+
+def _of_model(given: Mapping[str, str]) -> dict[str, str]:
+    names = {parameter.name for parameter in templates.MODEL_PARAMETERS}
+    return {name: text for name, text in given.items() if name in names}
+
+
+def _spec(services: Services, errand: Errand, uploads: Mapping[Kind, Upload]) -> JobSpec:
+    """The job, from what the checks have found. Raises FormError with all that is wrong."""
+    known = {kind: services.store.upload(upload.digest, upload.owner) or upload for kind, upload in uploads.items()}
+    task, template = forms.propose(known["model"])
+    order = Order(
+        task=errand.task or task,
+        template=errand.template or template,
+        method=errand.method,
+        model=known["model"],
+        dataset=known["dataset"],
+        given=errand.given,
+        config=errand.config,
+    )
+    return forms.build_spec(services, order)
+
+
+def _together(found: Sequence[Findings]) -> Findings:
+    """One of all, each problem once."""
+    problems: dict[tuple[str, str], Problem] = {}
+    for one in found:
+        for problem in one.problems:
+            problems.setdefault((problem.level, problem.message), problem)
+    return Findings(
+        model=next((one.model for one in found if one.model), None),
+        dataset=next((one.dataset for one in found if one.dataset), None),
+        tasks=next((one.tasks for one in found if one.tasks), ()),
+        problems=tuple(problems.values()),
+        seconds_estimate=next((one.seconds_estimate for one in found if one.seconds_estimate), None),
+        memory_estimate_bytes=next((one.memory_estimate_bytes for one in found if one.memory_estimate_bytes), None),
+    )
+
+
+async def _watch(services: Services, job: Job, show: Callable[[Progress], None]) -> None:
+    while True:
+        show(await to_thread.run_sync(services.runner.progress, job))
+        await anyio.sleep(LOOK_SECONDS)
+
+
+async def _cancel_on_signal(services: Services, job: Job) -> None:
+    """Without this, a job whose process is told to end would go back into the queue."""
+    with open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            await services.runner.cancel(job.id)
