@@ -21,6 +21,7 @@ from nncf.common.quantization.structs import QuantizerGroup
 from nncf.common.tensor_statistics import aggregator as aggregator_module
 from nncf.common.tensor_statistics.statistics import MinMaxTensorStatistic
 from nncf.openvino.quantization import quantize_ifmodel
+from nncf.openvino.statistics.aggregator import OVStatisticsAggregator
 from nncf.quantization import range_estimator
 from nncf.quantization.advanced_parameters import QuantizationMode, QuantizationParameters
 from nncf.quantization.algorithms.bias_correction import algorithm as bias_correction
@@ -32,6 +33,8 @@ from nncf.quantization.algorithms.fast_bias_correction.openvino_backend import O
 from nncf.quantization.algorithms.min_max import algorithm as min_max
 from nncf.quantization.algorithms.smooth_quant import algorithm as smooth_quant
 from nncf.tensor import functions
+
+from jobs import nncf_statistics
 
 Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
@@ -69,6 +72,9 @@ def running(
         stack.enter_context(np.errstate(all="ignore"))  # what is not finite shows in the ranges
         for module in _TRACKING:
             stack.enter_context(_replaced(module, "track", _tracking(progress)))
+        stack.enter_context(
+            _replaced(OVStatisticsAggregator, "collect_statistics", nncf_statistics.collecting(progress))
+        )
         stack.enter_context(
             _replaced(OVChannelAlignmentAlgoBackend, "get_statistic_collector", staticmethod(_aligning))
         )

@@ -19,6 +19,8 @@ from jobs.frozen import Frozen
 GENERIC = "generic"
 """The template that fits any model, and assumes nothing."""
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times as fast, where it was built
+
 _METHODS = {"openvino": ("pot_default",)}
 """What a template can do, by the entry points it has."""
 
@@ -159,7 +161,7 @@ def _load(folder: Path, task: str, name: str) -> Template:
 
 def _yaml(path: Path, shown: str) -> object:
     try:
-        loaded: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded: object = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except OSError as error:
         raise BadConfig(f"“{shown}” cannot be read: {error.strerror}.", where=shown) from error
     except yaml.YAMLError as error:

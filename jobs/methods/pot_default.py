@@ -202,8 +202,8 @@ def _progress(plan: Plan, emit: events.Emit) -> nncf_engine.Progress:
     def progress(unit: str, done: int, total: int) -> None:
         nonlocal passed
         if unit == "images":
-            so_far = (passed * plan.images + done) // plan.passes
-            emit(events.Progress(done=min(so_far, plan.images), total=plan.images, unit=unit))
+            share = min(1.0, (passed + done / max(1, total)) / plan.passes)
+            emit(events.Progress(done=int(share * plan.images), total=plan.images, unit=unit))
             passed += done == total
         else:
             emit(events.Progress(done=done, total=total, unit=unit))
