@@ -32,6 +32,7 @@ ENGINES = (
     "scipy.stats",
     "sklearn.metrics",
     "torch",
+    "jobs.methods.pot_default",  # before nncf: it says that nothing is to be reported
     "nncf",
     # NNCF imports these only when it quantizes, and then every job would.
     "nncf.openvino.quantization.quantize_model",
