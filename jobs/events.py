@@ -13,6 +13,8 @@ from jobs.frozen import Frozen
 FILE_NAME = "events.jsonl"
 MAX_LINE = 64 * 1024  # bytes; a longer line is not ours
 MAX_READ = 4 * 1024 * 1024  # bytes at once; hours of events, and no more than a reader can bear
+MAX_ALL = 32 * 1024 * 1024  # bytes of one job
+_MOST = 1 << 53  # larger whole numbers are no floats any more, with which readers reckon
 
 
 class _Event(Frozen):
@@ -37,8 +39,8 @@ class Progress(_Event):
     """How far the current stage is."""
 
     type: Literal["progress"] = "progress"
-    done: int = Field(ge=0)
-    total: int = Field(ge=0, description="0 when it cannot be known")
+    done: int = Field(ge=0, le=_MOST)
+    total: int = Field(ge=0, le=_MOST, description="0 when it cannot be known")
     unit: str = "images"
 
 
@@ -76,8 +78,8 @@ def append(job_dir: Path, event: Plan | Stage | Progress | Metric | Note) -> Non
 def read(job_dir: Path, offset: int = 0) -> tuple[list[Plan | Stage | Progress | Metric | Note], int]:
     """Events from byte `offset` on, and the offset to go on from.
 
-    A line still being written is left for the next call; a line that does not fit the schema is dropped, since a
-    worker is not trusted.
+    A line still being written is left for the next call; a line that does not fit the schema, or is longer than all
+    that is read at once, is dropped, since a worker is not trusted.
     """
     path = job_dir / FILE_NAME
     if path.is_symlink() or not path.is_file():  # a link or a pipe is not ours either
@@ -86,6 +88,8 @@ def read(job_dir: Path, offset: int = 0) -> tuple[list[Plan | Stage | Progress |
         file.seek(offset)
         data = file.read(MAX_READ)
     whole, _, _ = data.rpartition(b"\n")
+    if not whole and len(data) == MAX_READ:
+        return [], offset + len(data)
     events = []
     for line in whole.splitlines():
         if len(line) > MAX_LINE:
@@ -95,3 +99,13 @@ def read(job_dir: Path, offset: int = 0) -> tuple[list[Plan | Stage | Progress |
         except (ValidationError, ValueError, RecursionError):
             continue
     return events, offset + len(whole) + bool(whole)
+
+
+def read_all(job_dir: Path) -> list[Plan | Stage | Progress | Metric | Note]:
+    """All events so far, up to a size that no honest job reaches."""
+    found, offset, end = [], 0, -1
+    while offset != end and offset < MAX_ALL:
+        end = offset
+        more, offset = read(job_dir, offset)
+        found += more
+    return found

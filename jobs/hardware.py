@@ -1,5 +1,6 @@
 """The machine that measures: what a person must know to believe a speed."""
 
+import math
 import os
 import platform
 from importlib.metadata import version
@@ -21,6 +22,8 @@ _TELLING = (
     "i8mm",
 )
 _INT8 = {"avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"}
+_CPUINFO = Path("/proc/cpuinfo")
+_CPU_SHARE = Path("/sys/fs/cgroup/cpu.max")
 _PACKAGES = ("openvino", "nncf", "openvino-model-api", "datumaro", "numpy")
 
 
@@ -35,12 +38,22 @@ def describe(device: str = "CPU") -> Hardware:
     return Hardware(
         cpu=" ".join((info.get("model name") or platform.processor() or platform.machine()).split()),
         instruction_sets=telling,
-        cores=len(os.sched_getaffinity(0)),
+        cores=cores(),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         device=device,
         load=round(os.getloadavg()[0], 2),
         int8_fast=bool(_INT8 & flags),
     )
+
+
+def cores() -> int:
+    """How many the process may use: those it is bound to, or a container's share where that is less."""
+    bound = len(os.sched_getaffinity(0))
+    try:
+        share, period = _CPU_SHARE.read_text(encoding="ascii").split()
+        return max(1, min(bound, math.ceil(int(share) / int(period))))
+    except (OSError, ValueError):  # not in such a container, or "max"
+        return bound
 
 
 def packages() -> dict[str, str]:
@@ -49,9 +62,8 @@ def packages() -> dict[str, str]:
 
 
 def _cpuinfo() -> dict[str, str]:
-    path = Path("/proc/cpuinfo")
-    if not path.exists():
+    if not _CPUINFO.exists():
         return {}
-    first = path.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
+    first = _CPUINFO.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
     pairs = (line.partition(":") for line in first.splitlines())
     return {key.strip(): value.strip() for key, _, value in pairs}

@@ -1,6 +1,7 @@
 """Measuring a model: its outputs on every image, and its speed beside another's."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -263,4 +264,4 @@ def main_precision(compiled: ov.CompiledModel) -> str:
     ran = layers(compiled)
     heavy = [layer.precision for layer in ran if layer.type in _HEAVY]
     chosen = heavy or [layer.precision for layer in ran]
-    return max(set(chosen), key=chosen.count) if chosen else ""
+    return Counter(chosen).most_common(1)[0][0] if chosen else ""

@@ -12,6 +12,7 @@ from pydantic import Field
 from jobs.frozen import Frozen
 
 FILE_NAME = "report.json"
+_MOST = 1 << 53  # bytes and the like; readers reckon with floats, and the history holds 64 bits
 
 
 class Measure(Frozen):
@@ -19,8 +20,8 @@ class Measure(Frozen):
 
     metrics: dict[str, float] = Field(description="by name; fractions")
     per_class: dict[str, dict[str, float]] = Field(default_factory=dict, description="label to its metrics")
-    size_bytes: int = Field(description="of the weights and the graph on disk")
-    parameters: int
+    size_bytes: int = Field(ge=0, le=_MOST, description="of the weights and the graph on disk")
+    parameters: int = Field(ge=0, le=_MOST)
     precision: str = Field(description="of the weights, e.g. FP32, INT8")
 
 
@@ -95,7 +96,7 @@ class Artifact(Frozen):
 
     name: str
     path: str = Field(description="relative to the job directory")
-    size_bytes: int
+    size_bytes: int = Field(ge=0, le=_MOST)
     sha256: str
 
 
@@ -182,7 +183,7 @@ class Report(Frozen):
     @property
     def size_ratio(self) -> float | None:
         """Size before over after: above 1 is smaller."""
-        if self.before is None or self.after is None:
+        if self.before is None or self.after is None or not self.after.size_bytes:
             return None
         return self.before.size_bytes / self.after.size_bytes
 

@@ -99,7 +99,7 @@ def _says_no_memory(log: Path) -> bool:
 
 def _stage(job_dir: Path) -> str:
     """Title of the stage the job was in."""
-    found, _ = events.read(job_dir)
+    found = events.read_all(job_dir)
     titles = {name: title for event in found if isinstance(event, events.Plan) for name, title in event.stages}
     names = [event.name for event in found if isinstance(event, events.Stage)]
     return titles.get(names[-1], names[-1]) if names else ""

@@ -50,7 +50,7 @@ class Progress:
 
 def read(job_dir: Path, *, earlier: Sequence[dict[str, float]] = (), now: float | None = None) -> Progress:
     """Read all events. `earlier` are the seconds a stage of previous jobs of the same kind."""
-    found, _ = events.read(job_dir)
+    found = events.read_all(job_dir)
     return of(found, earlier=earlier, now=time.time() if now is None else now)
 
 
