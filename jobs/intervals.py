@@ -67,6 +67,17 @@ def points_digits(half_width: float) -> int:
     return min(2, max(1, decimals(half_width * 100))) if half_width else 1
 
 
+def verdict_digits(verdict: Verdict) -> int:
+    """Decimals of the change and its interval: one more where an end would look like the limit, and is not."""
+    drop = change(verdict)
+    digits = points_digits(drop.half_width)
+    looks_equal = any(
+        abs(end + verdict.limit) > 1e-9 and round(end * 100, digits) == round(-verdict.limit * 100, digits)
+        for end in (drop.low, drop.high)
+    )
+    return digits + 1 if looks_equal else digits
+
+
 def rounded(value: float, half_width: float) -> str:
     """As many digits as the interval justifies, also before the point: 3,604 within 40 is "3,600"."""
     if not half_width or not math.isfinite(half_width):
@@ -98,9 +109,9 @@ def _ratio_digits(interval: Interval) -> int:
     return min(2, max(1, decimals(interval.half_width))) if interval.half_width else 2
 
 
-def points_ends(interval: Interval) -> str:
+def points_ends(interval: Interval, digits: int | None = None) -> str:
     """ "−0.6 to +0.4" """
-    digits = points_digits(interval.half_width)
+    digits = points_digits(interval.half_width) if digits is None else digits
     low, high = (numbers.number(end * 100, digits, sign=True) for end in (interval.low, interval.high))
     return f"{low} to {high}"
 

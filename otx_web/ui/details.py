@@ -252,11 +252,14 @@ def pictures(report: Report, seen: Seen) -> Markup:
     if not seen.files:
         return element("p", "The pictures have been deleted.", classes="ow-muted")
     differ = sum(picture.differs for picture in report.pictures)
-    said = (
-        f"{parts.count(differ, 'picture')} with another answer first, then those where the models are least alike."
-        if differ
-        else "The models give the same answer on every picture; those where they are least alike come first."
-    )
+    if differ == len(report.pictures):
+        said = "Pictures to which the models give different answers; where they are least alike comes first."
+    elif differ:
+        said = (
+            f"{parts.count(differ, 'picture')} with another answer first, then those where the models are least alike."
+        )
+    else:
+        said = "The models give the same answer on every picture; those where they are least alike come first."
     return element(
         "div",
         element("p", said, classes="ow-muted"),

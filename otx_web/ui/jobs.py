@@ -262,7 +262,7 @@ def _selection() -> Markup:
         parts.button_link("compare", "Compare", primary=True),
         element("span", "Select another one to compare.", classes="ow-hint"),
         change,
-        element("button", "Clear the selection", type="button", classes="ow-button ow-quiet", data_unselect=""),
+        element("button", "Clear the selection", type="button", classes="ow-button ow-flat", data_unselect=""),
         classes="ow-selection",
         role="region",
         aria_label="Selected jobs",

@@ -58,7 +58,7 @@ def button(jobs: Sequence[Summary], word: Text = "⋯", name: str = "") -> Marku
         "button",
         word,
         type="button",
-        classes="ow-button ow-quiet",
+        classes="ow-button ow-flat",
         aria_label=f"Rename or delete {shown}",
         data_manage="",
         data_ids=",".join(job.id for job in jobs),

@@ -58,7 +58,7 @@ def _accuracy(report: Report) -> Markup:
         return Markup()
     sign, word, tone = VERDICTS[verdict.accuracy]
     before, after = report.before.metrics[report.metric], report.after.metrics[report.metric]
-    digits = intervals.points_digits(intervals.change(verdict).half_width)
+    digits = intervals.verdict_digits(verdict)
     return element(
         "section",
         element("h2", element("i", sign, aria_hidden="true"), word),
@@ -72,11 +72,11 @@ def _accuracy(report: Report) -> Markup:
 def _change(verdict: Verdict, digits: int) -> Text:
     """ "−0.1 points, 95 % interval −0.6 to +0.4, limit −1.0" """
     change = intervals.change(verdict)
-    limit = parts.number(-verdict.limit * 100, max(1, digits), sign=True)
+    limit = parts.number(-verdict.limit * 100, digits, sign=True)
     return join(
         [
             element("b", parts.points(change.value, digits)),
-            f", 95{parts.SPACE}% interval {intervals.points_ends(change)}, limit{parts.SPACE}{limit}",
+            f", 95{parts.SPACE}% interval {intervals.points_ends(change, digits)}, limit{parts.SPACE}{limit}",
         ]
     )
 

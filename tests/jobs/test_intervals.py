@@ -61,3 +61,10 @@ def test_share_of_everything_stays_within_bounds() -> None:
 def test_other_metrics_claim_no_interval() -> None:
     assert intervals.share(made.report(), "auroc", 0.9) is None
     assert intervals.share(made.report(images=None), "accuracy", 0.9) is None
+
+
+def test_end_that_would_look_like_the_limit_gets_one_more_digit() -> None:
+    near = made.verdict(drop=0.0204, within=0.0106)  # from 0.98 to 3.10 points, and the limit is 1
+    assert intervals.verdict_digits(near) == 2
+    assert plain(intervals.points_ends(intervals.change(near), 2)) == "-3.10 to -0.98"
+    assert intervals.verdict_digits(made.verdict(drop=0.001)) == 1
