@@ -70,12 +70,14 @@ function mark() {
 
 function showMistake() {
   const mistake = [...element.querySelectorAll(".ow-error")].find((line) => line.textContent);
-  if (!mistake) return;
-  for (let at = mistake.parentElement; at && at !== element; at = at.parentElement)
+  if (mistake) goTo(mistake.parentElement.querySelector("input, select, textarea") || mistake);
+}
+
+function goTo(control) {
+  for (let at = control.parentElement; at && at !== element; at = at.parentElement)
     if (at.tagName === "DETAILS") at.open = true;
-  const control = mistake.parentElement.querySelector("input, select, textarea");
-  if (control) control.focus();
-  mistake.scrollIntoView({ block: "center", behavior: "smooth" });
+  control.scrollIntoView({ block: "center", behavior: "smooth" });
+  control.focus({ preventScroll: true });
 }
 
 function take(control) {
@@ -86,8 +88,10 @@ function take(control) {
   mark();
 }
 
+// A rehearsal of what was set before is of no use any more.
 function send(pause) {
   clearTimeout(timer);
+  trigger("stop");
   timer = setTimeout(() => trigger("edit"), pause);
 }
 
@@ -103,14 +107,17 @@ window.owOptimise = {
   async collect(starting = false) {
     await new Promise((done) => setTimeout(done)); // what has just come from the server is written by then
     adopt();
-    clearTimeout(timer);
     sent = starting;
+    if (starting) trigger("stop"); // the job itself needs the machine now
     const query = new URLSearchParams();
     for (const name of CHOICES) if (given[name]) query.append(name, given[name]);
     if (config) query.append("config", config.name);
     for (const [name, text] of Object.entries(given))
       if (!CHOICES.includes(name)) query.append("set", `${name}=${text}`);
     return [query.toString(), config ? JSON.stringify(config) : ""];
+  },
+  changed() {
+    send(0);
   },
 };
 
@@ -126,7 +133,7 @@ element.addEventListener("input", (event) => {
 
 element.addEventListener("change", async (event) => {
   if (event.target.closest("[data-name]")) return send(0);
-  if (event.target.id !== "ow-config-file" || !event.target.files.length) return;
+  if (event.target.id !== "ow-set-config" || !event.target.files.length) return;
   const file = event.target.files[0];
   const line = document.getElementById("ow-set-config-error");
   if (file.size > MAX_CONFIG) {
@@ -158,12 +165,14 @@ element.addEventListener(
   true,
 );
 
-// Both halves of a double click arrive before the first is answered.
 let pressed = 0;
 document.addEventListener(
   "click",
   (event) => {
-    if (!event.target.closest(".ow-start button")) return;
+    const field = event.target.closest("[data-field]");
+    if (field) goTo(document.getElementById(field.dataset.field) || element);
+    if (!event.target.closest(".ow-start button.primary")) return;
+    // Both halves of a double click arrive before the first is answered.
     if (event.timeStamp - pressed < TWICE) event.stopPropagation();
     else pressed = event.timeStamp;
   },

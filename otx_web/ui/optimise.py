@@ -23,7 +23,7 @@ from otx_web.guard import owner_of
 from otx_web.services import Services
 from otx_web.settings import Settings
 from otx_web.store import Kind, Upload
-from otx_web.ui import cards, draft, parts, settings_form
+from otx_web.ui import cards, draft, fields, parts, settings_form
 from otx_web.ui.draft import Draft
 from otx_web.ui.parts import handler
 
@@ -44,6 +44,7 @@ OPENED = """() => {
 }"""
 COLLECTED = "async (address, config, ...rest) => [...(await window.owOptimise.collect()), ...rest]"
 STARTED = "async (address, config, ...rest) => [...(await window.owOptimise.collect(true)), ...rest]"
+CHANGED = "() => window.owOptimise.changed()"
 REMEMBERED = """(address) => {
   const kept = location.search.slice(1).split('&').filter((pair) => pair.startsWith('__'));
   const query = [...kept, address].filter(Boolean).join('&');
@@ -78,32 +79,30 @@ def build(services: Services) -> None:
         note = gr.HTML(_note(services, look), elem_id="ow-note")
     # What the script and the handlers pass on: the draft as an address, its configuration file, the uploads, the job.
     address, config, model, dataset, started = (gr.Textbox(visible="hidden") for _ in range(5))
+    # What the browser brings when it opens the page. No other event writes them: a change would open it again.
+    arrival = [gr.Textbox(visible="hidden") for _ in range(2)]
     digests: dict[Kind, gr.Textbox] = {"model": model, "dataset": dataset}
     asked = [address, config, model, dataset]
     settled = [form, note, button, address, config]
 
+    # One way for all: whatever changes, the script says so; the form is settled, remembered, and the job rehearsed.
+    lately = {**parts.LIGHT, "trigger_mode": "always_last"}
+    settling = form.edit(handler(settle, services), asked, settled, js=COLLECTED, **lately)
+    settling.then(None, address, None, js=REMEMBERED, **parts.LIGHT)
+    shown = [found["model"], note, button]
+    slowly = {**parts.WORKING, "trigger_mode": "always_last"}
+    rehearsing = settling.then(handler(rehearse, services), [address, config], shown, **slowly)
+    form.stop(None, None, None, cancels=[rehearsing], **parts.LIGHT)
+
     def settle_after(event: Any) -> None:
-        rehearse_after(event.then(handler(settle, services), asked, settled, js=COLLECTED, **parts.LIGHT))
+        event.then(None, None, None, js=CHANGED, **parts.LIGHT)
 
-    def rehearse_after(event: Any) -> None:
-        event.then(None, address, None, js=REMEMBERED, **parts.LIGHT)
-        lately = {**parts.WORKING, "trigger_mode": "always_last"}
-        event.then(handler(rehearse, services), [address, config], [found["model"], note, button], **lately)
-
-    opening = gr.on(
-        fn=handler(open_page, services),
-        inputs=[address, config],
-        outputs=[remark, *found.values(), model, dataset, *settled],
-        js=OPENED,
-        **parts.WORKING,
-    )
-    settle_after(opening)
+    opened = [remark, *found.values(), model, dataset, *settled]
+    settle_after(gr.on(fn=handler(open_page, services), inputs=arrival, outputs=opened, js=OPENED, **parts.WORKING))
     for kind in KINDS:
         drop, digest, card = drops[kind], digests[kind], found[kind]
         settle_after(drop.upload(handler(take, services, kind), drop, [drop, digest, card], **parts.WORKING))
         settle_after(card.pick(handler(pick, services, kind), None, [digest, card], **parts.WORKING))
-    lately = {**parts.LIGHT, "trigger_mode": "always_last"}
-    rehearse_after(form.edit(handler(settle, services), asked, settled, js=COLLECTED, **lately))
     sent = [started, form, note, button]
     sending = button.click(handler(start, services), asked, sent, js=STARTED, **parts.LIGHT)
     sending.then(None, started, None, js=LEFT, **parts.LIGHT)
@@ -519,11 +518,20 @@ def _note(services: Services, look: _Look) -> Markup:
         named = [parts.element("li", problem.message) for problem in look.blocking]
         return parts.notice("It cannot start like this; above stands what to do.", "bad", parts.element("ul", *named))
     if look.messages:
-        said = parts.element("ul", *(parts.element("li", text) for text in look.messages.values()))
+        said = parts.element("ul", *(_mistake(name, look) for name in look.messages))
         return parts.notice("Change this first:", "bad", said)
     if not look.ready:
         return parts.element("p", "Wait until both have been looked into.", classes="ow-muted")
     return parts.working("Trying it on three images…")
+
+
+def _mistake(name: str, look: _Look) -> Markup:
+    """What is wrong with a setting, as a way to it."""
+    known = (*look.form.of_method, *look.form.of_model, *look.form.of_job)
+    one = next((one for one in known if one.name == name), None)
+    text = fields.message(one, look.messages) if one else look.messages[name]
+    button = parts.element("button", text, type="button", classes="ow-quiet", data_field=fields.control_id(name))
+    return parts.element("li", button)
 
 
 def _tried(services: Services, found: Findings) -> Markup:

@@ -193,8 +193,8 @@ def _summary(form: Form) -> str:
 def _config(form: Form, draft: Draft, messages: Mapping[str, str]) -> Markup:
     choose = parts.element(
         "div",
-        parts.element("label", "Configuration file", for_="ow-config-file"),
-        Markup('<input type="file" id="ow-config-file" accept=".json" aria-describedby="ow-config-help">'),
+        parts.element("label", "Configuration file", for_="ow-set-config"),
+        Markup('<input type="file" id="ow-set-config" accept=".json" aria-describedby="ow-config-help">'),
         _error("config", messages),
         parts.element(
             "p",

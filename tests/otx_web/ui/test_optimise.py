@@ -299,6 +299,7 @@ async def test_start_with_a_mistake_starts_nothing(house: Services, visit: Visit
     assert job_id == ""
     assert "Accepted loss must be from 0 to 100 points." in form
     assert "Change this first" in note
+    assert "Accepted loss must be from 0 to 100 points." in note
     assert house.store.count_active() == (0, 0)
 
 
