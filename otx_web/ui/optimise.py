@@ -17,7 +17,7 @@ from jobs import templates, titles
 from jobs.errors import JobError
 from jobs.findings import Findings, Problem
 from jobs.spec import JobSpec
-from otx_web import forms
+from otx_web import forms, samples
 from otx_web.forms import Form, FormError, Order
 from otx_web.guard import owner_of
 from otx_web.services import Services
@@ -62,6 +62,8 @@ def build(services: Services) -> None:
     """Lay the page out and connect it."""
     with gr.Row(elem_classes="ow-intro"):
         gr.HTML(_intro())
+        with gr.Row(elem_classes="ow-actions"):
+            trials = {task: gr.Button(f"Try it with the sample: {_task_title(task)}") for task in samples.tasks()}
     remark = gr.HTML()
     drops: dict[Kind, gr.File] = {}
     found: dict[Kind, gr.HTML] = {}
@@ -103,6 +105,9 @@ def build(services: Services) -> None:
         drop, digest, card = drops[kind], digests[kind], found[kind]
         settle_after(drop.upload(handler(take, services, kind), drop, [drop, digest, card], **parts.WORKING))
         settle_after(card.pick(handler(pick, services, kind), None, [digest, card], **parts.WORKING))
+    for task, trial in trials.items():
+        brought = [model, dataset, *found.values()]
+        settle_after(trial.click(handler(take_sample, services, task), None, brought, **parts.WORKING))
     sent = [started, form, note, button]
     sending = button.click(handler(start, services), asked, sent, js=STARTED, **parts.LIGHT)
     sending.then(None, started, None, js=LEFT, **parts.LIGHT)
@@ -157,6 +162,9 @@ async def open_page(services: Services, address: str, config: str, request: gr.R
     begun, remark = draft.read(address, config), Markup()
     if job_id := wanted.get("from", [""])[0]:
         begun, remark = _from_job(services, job_id, owner)
+    if (task := wanted.get("sample", [""])[0]) in samples.tasks():
+        model, dataset = (upload.digest for upload in (await _sample(services, task, owner)).values())
+        begun = replace(begun, model=model, dataset=dataset)
     brought = {kind: _upload(services, kind, getattr(begun, kind), owner) for kind in KINDS}
     gone = [NAMES[kind] for kind, upload in brought.items() if upload is None and getattr(begun, kind)]
     if gone:
@@ -197,6 +205,22 @@ async def pick(services: Services, kind: Kind, request: gr.Request, event: gr.Ev
         return
     async for news in _looking(services, owner, {kind: upload}):
         yield upload.digest, news[kind]
+
+
+async def take_sample(services: Services, task: str, request: gr.Request) -> AsyncIterator[Any]:
+    """Take model and dataset of a sample, as if they had been uploaded."""
+    owner = owner_of(request)
+    brought = await _sample(services, task, owner)
+    async for news in _looking(services, owner, brought):
+        yield *(upload.digest for upload in brought.values()), *news.values()
+
+
+async def _sample(services: Services, task: str, owner: str) -> dict[Kind, Upload]:
+    sample = samples.paths(task)
+    return {
+        "model": await services.uploads.add(sample.model, owner, "model"),
+        "dataset": await services.uploads.add([sample.dataset], owner, "dataset"),
+    }
 
 
 def _upload(services: Services, kind: Kind, digest: str, owner: str) -> Upload | None:

@@ -131,6 +131,17 @@ async def test_what_was_uploaded_earlier_can_be_chosen(house: Services, visit: V
     assert "<img" not in card
 
 
+async def test_sample_brings_both(house: Services, visit: Visit) -> None:
+    async with serving(house):
+        steps = await every(optimise.take_sample(house, "classification", visit()))
+        opened = await every(optimise.open_page(house, "?sample=classification", "", visit()))
+    model, dataset, *cards = steps[-1]
+    assert "digits.xml" in cards[0]
+    assert "digits.zip" in cards[1]
+    assert settle(house, visit, model=model, dataset=dataset).ready
+    assert opened[0][3:5] == (model, dataset)
+
+
 # --- settings
 
 
