@@ -219,16 +219,21 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
             )
         )
         return Findings(problems=tuple(problems))
-    seconds = opened + _rehearse(pair, wanted, scratch)
+    seconds = {"read": opened, **_rehearse(pair, wanted, scratch)}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     entry = pair.entry
     images = len(pair.division.calibration) + len(pair.division.validation)
     cache = min(_DECODED_IN_MEMORY, images * entry.height * entry.width * entry.channels)
-    return Findings(problems=tuple(problems), seconds_estimate=seconds, memory_estimate_bytes=peak + cache)
+    return Findings(
+        problems=tuple(problems),
+        seconds_estimate=sum(seconds.values()),
+        stage_seconds=seconds,
+        memory_estimate_bytes=peak + cache,
+    )
 
 
-def _rehearse(pair: Pair, wanted: JobSpec, scratch: Path) -> float:
-    """Seconds that the stages after opening will take, by what they take on a few images."""
+def _rehearse(pair: Pair, wanted: JobSpec, scratch: Path) -> dict[str, float]:
+    """Seconds that each stage after reading will take, by what it takes on a few images."""
     few = pair.division.calibration[:_REHEARSED]
     decode, decoded = _timed(lambda: data.decode(few, pair.entry.resize, scratch))
     model = pair.entry.embed(pair.imported.model)
@@ -248,13 +253,13 @@ def _rehearse(pair: Pair, wanted: JobSpec, scratch: Path) -> float:
     measure.outputs(after, decoded.pixels, places)
     calibration, validation = len(pair.division.calibration), len(pair.division.validation)
     an_image = ask / (8 * len(decoded.pixels))
-    return (
-        decode / len(few) * (calibration + validation)
-        + 2 * (compile_before + an_image * validation)
-        + quantize
-        + an_image * calibration * method.passes
-        + min(wanted.speed_seconds, _SECONDS_OF_SPEED)
-    )
+    return {
+        "decode": decode / len(few) * (calibration + validation),
+        "before": compile_before + an_image * validation,
+        "quantize": quantize + an_image * calibration * method.passes,
+        "after": compile_before + an_image * validation,
+        "speed": min(wanted.speed_seconds, _SECONDS_OF_SPEED),
+    }
 
 
 def _timed(work: Callable[[], T]) -> tuple[float, T]:

@@ -108,6 +108,7 @@ class Findings(Frozen):
     tasks: tuple[str, ...] = Field(default=(), description="tasks that fit, best first")
     problems: tuple[Problem, ...] = ()
     seconds_estimate: float | None = Field(default=None, description="kind job: of the whole, from three images")
+    stage_seconds: dict[str, float] = Field(default_factory=dict, description="kind job: the same, stage by stage")
     memory_estimate_bytes: int | None = Field(default=None, description="kind job: the peak, likewise")
 
     @property

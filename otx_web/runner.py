@@ -67,7 +67,7 @@ class Runner:
         self._running: dict[str, CancelScope] = {}
         self._checks = CapacityLimiter(CHECKS)
         self._checking: dict[str, anyio.Lock] = {}
-        self._usual: dict[tuple[str, str], tuple[dict[str, float], ...]] = {}
+        self._expected: dict[str, tuple[dict[str, float], ...]] = {}
         settings.jobs.mkdir(parents=True, exist_ok=True)
         settings.cache.mkdir(parents=True, exist_ok=True)
 
@@ -79,10 +79,9 @@ class Runner:
 
     def progress(self, job: Summary) -> Progress:
         """How far it is."""
-        kind = (job.task, job.method)
-        if kind not in self._usual:
-            self._usual[kind] = self._store.stage_seconds(*kind)
-        return progress.read(self.directory(job.id), earlier=self._usual[kind])
+        if job.id not in self._expected:
+            self._expected[job.id] = self._timings(job)
+        return progress.read(self.directory(job.id), earlier=self._expected[job.id])
 
     async def submit(self, spec: JobSpec, owner: str, name: str = "") -> Job:
         """Put a job into the queue. Raises `JobError` when its files are gone, or there are too many."""
@@ -130,11 +129,10 @@ class Runner:
     async def preview(self, spec: JobSpec) -> Findings:
         """Rehearse a job on three images: what would stop it, and about how long and how much memory it takes."""
         await to_thread.run_sync(self._require, spec)
-        digest = hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:32]
-        directory = self._settings.previews / digest
+        directory = self._rehearsal(spec)
         limits = spec.limits.model_copy(update={"wall_seconds": min(PREVIEW_SECONDS, spec.limits.wall_seconds)})
         request = CheckRequest(kind="job", source=spec.model, job=spec, limits=limits)
-        async with self._checking.setdefault(digest, anyio.Lock()):
+        async with self._checking.setdefault(directory.name, anyio.Lock()):
             return await self._answer(directory, request, [spec.model, spec.dataset])
 
     async def run(self, job_id: str) -> Job | None:
@@ -297,6 +295,20 @@ class Runner:
         specs.write(job_dir, job.spec.model_copy(update={"baselines": os.path.relpath(baselines, job_dir)}))
         return job_dir
 
+    def _rehearsal(self, spec: JobSpec) -> Path:
+        """Where a job was, or will be, rehearsed."""
+        return self._settings.previews / hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:32]
+
+    def _timings(self, job: Summary) -> tuple[dict[str, float], ...]:
+        """Seconds a stage: as this very job was rehearsed, else as other jobs of its kind took."""
+        whole = self._store.job(job.id)
+        try:
+            told = files.read_plain(self._rehearsal(whole.spec) / FINDINGS_NAME, outcome.MAX_REPORT) if whole else b""
+            rehearsed = Findings.model_validate_json(told).stage_seconds
+        except (OSError, ValidationError):
+            rehearsed = {}
+        return (rehearsed,) if rehearsed else self._store.stage_seconds(job.task, job.method)
+
     def _require(self, spec: JobSpec) -> None:
         for source in (spec.model, spec.dataset):
             self._uploads.require(source)
@@ -309,7 +321,7 @@ class Runner:
     def _conclude(self, job: Job, end: Exit) -> None:
         job_dir = self.directory(job.id)
         self._record(job, outcome.report(job_dir, job.spec, end))
-        self._usual.pop((job.task, job.method), None)
+        self._expected.pop(job.id, None)
 
     def _fail(self, job: Job, error: JobError) -> None:
         self._record(job, outcome.failed(self.directory(job.id), job.spec, error))

@@ -316,3 +316,24 @@ async def test_files_older_than_kept_are_taken_away(settings: Settings, make_spe
         await until(lambda: not parts.uploads.folder("aa").exists())
     row = parts.store.summary(job.id)
     assert row is not None and row.files_deleted
+
+
+async def test_first_job_of_its_kind_says_how_long_by_its_rehearsal(
+    parts: Services, make_spec: MakeSpec, served: Served
+) -> None:
+    async with served():
+        spec = make_spec("wait")
+        await parts.runner.preview(spec)
+        job = await parts.runner.submit(spec, OWNER)
+        await until(lambda: parts.runner.progress(job).steps)
+        left = parts.runner.progress(job).seconds_left
+        assert left is not None and 29 < left <= 31
+        await parts.runner.cancel(job.id)
+
+
+async def test_job_never_rehearsed_does_not_say_how_long(parts: Services, make_spec: MakeSpec, served: Served) -> None:
+    async with served():
+        job = await parts.runner.submit(make_spec("wait"), OWNER)
+        await until(lambda: parts.runner.progress(job).steps)
+        assert parts.runner.progress(job).seconds_left is None
+        await parts.runner.cancel(job.id)
