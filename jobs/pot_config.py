@@ -291,3 +291,13 @@ def _algorithm(reader: Reader, path: str, value: JsonValue) -> None:
     note = "DefaultQuantization runs, with the same parameters: the accuracy is measured, but no layer is put back."
     reader.add(path, value, "refused", note)
     reader.warnings.append(f"“{reader.source}” asks for AccuracyAwareQuantization; DefaultQuantization runs instead.")
+
+
+def explain(name: str) -> str:
+    """Why a parameter of POT is no setting here; empty for what is no parameter of POT."""
+    rule = {**_ENGINE, **_AWARE_PARAMS}.get(name)
+    if rule is None:
+        return ""
+    reader = Reader("", strict=False)
+    rule(reader, name, 2)  # a value that nothing is kept with
+    return reader.rows[0].note if reader.rows else ""

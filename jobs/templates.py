@@ -88,6 +88,8 @@ def _pot_parameters(template: Template) -> tuple[Parameter, ...]:
             parameter = replace(parameter, options=tuple(one for one in parameter.options if one != "accuracy"))
         if parameter.name == "activations.granularity":
             parameter = replace(parameter, options=("", "pertensor"), description="devices have one scale for all")
+        if parameter.minimum is not None and parameter.minimum == parameter.maximum:
+            parameter = replace(parameter, editable=False)
         group = _GROUPS.get(parameter.name, parameter.group)
         plain = parameter.name in _PLAIN
         found.append(replace(parameter, advanced=not plain, group="" if plain else group, source=_POT))
@@ -182,7 +184,8 @@ def _given(known: Mapping[str, Parameter], name: str, text: str, warnings: list[
     parameter = known.get(name)
     if parameter is None:
         near = get_close_matches(name, known, 1, 0.5)
-        raise BadOption(f"There is no setting “{name}”.", hint=f"Did you mean {near[0]}?" if near else "", where=name)
+        hint = pot_config.explain(name) or (f"Did you mean {near[0]}?" if near else "")
+        raise BadOption(f"There is no setting “{name}”.", hint=hint, where=name)
     if name == "preset" and text.strip().lower() in _PRESETS:
         preset = _PRESETS[text.strip().lower()]
         warnings.append(f"The preset {text.strip()} is what POT turned into {preset}, so {preset} is used.")

@@ -3,6 +3,10 @@
 Where the two differ in their defaults, POT's are set (openvino-dev 2023.3): channel alignment is on, SmoothQuant is
 off, the preset does not depend on the model type, the ends of a symmetric range are the smallest minimum and the mean
 of the absolute maxima, `quantile` means absolute quantiles for symmetric ranges, and the saturation fix is for CPUs.
+
+Known to be otherwise than in POT: its saturation fix also halved the weights of layers that channel alignment had
+changed; its list of operations that a transformer keeps in float is shorter than NNCF's; and a symmetric range always
+follows absolute values, also where `max` is asked for.
 """
 
 from collections.abc import Iterator, Mapping

@@ -265,6 +265,24 @@ def test_what_cannot_be_is_refused_with_its_place(given: dict[str, str], where: 
     assert caught.value.where == where
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("stat_batch_size", "one by one"),
+        ("use_layerwise_tuning", "training with NNCF"),
+        ("stat_requests_number", "OpenVINO decides"),
+        ("maximal_drop", "AccuracyAwareQuantization"),
+        ("use_fast_bia", "Did you mean use_fast_bias"),
+        ("colour", ""),
+    ],
+)
+def test_pots_other_parameters_are_explained(name: str, hint: str) -> None:
+    with pytest.raises(BadOption) as caught:
+        templates.resolve(template(), "pot_default", given={name: "4"})
+    assert hint in caught.value.hint
+    assert bool(hint) == bool(caught.value.hint)
+
+
 def test_a_method_that_is_not_offered() -> None:
     with pytest.raises(BadOption, match="does not offer") as caught:
         templates.resolve(template(), "nncf_qat")
