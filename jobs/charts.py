@@ -123,7 +123,7 @@ def _line(classes: str, start: tuple[float, float], end: tuple[float, float]) ->
 
 def _grid(across: Axis, up: Axis) -> list[Markup]:
     level = [100 - up.place(tick) for tick in up.ticks]
-    upright = [across.place(tick) for tick in across.ticks]
+    upright = [across.place(tick) for tick in _named(across)]
     return [
         *(_line("ow-grid", (0, y), (100, y)) for y in level),
         *(_line("ow-grid", (x, 0), (x, 100)) for x in upright),
@@ -174,21 +174,29 @@ def _ticks(across: Axis, up: Axis) -> list[Markup]:
     digits = _digits(up.ticks, 100)
     return [
         *(
-            element("span", numbers.percent(tick, digits), classes="ow-tick ow-tick-up", style=f"bottom:{place:.2f}%")
+            element(
+                "span",
+                numbers.percent(tick, digits),
+                classes="ow-tick ow-tick-up",
+                style=f"bottom:{up.place(tick):.2f}%",
+            )
             for tick in up.ticks
-            if 0 <= (place := up.place(tick)) <= 100
         ),
         *(
             element(
                 "span",
                 numbers.number(tick, _digits(across.ticks)),
                 classes="ow-tick ow-tick-across",
-                style=f"left:{place:.2f}%",
+                style=f"left:{across.place(tick):.2f}%",
             )
-            for tick in across.ticks
-            if 4 <= (place := across.place(tick)) <= 97
+            for tick in _named(across)
         ),
     ]
+
+
+def _named(across: Axis) -> list[float]:
+    """Ticks whose number fits between the ends of the plot."""
+    return [tick for tick in across.ticks if 4 <= across.place(tick) <= 97]
 
 
 def _digits(ticks: Sequence[float], scale: float = 1) -> int:

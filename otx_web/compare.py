@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from jobs import intervals
 from jobs.report import Hardware, Rate, Report, Speed, Verdict
 from otx_web.store import Job, State
 
@@ -247,6 +248,11 @@ def _reason(result: Result, best: Result) -> str:
     if better and not faster:
         what = "more accurate, and not slower"
     return f"{best.entry.letter} is {what}: {numbers}."
+
+
+def _fps(result: Result) -> str:
+    found = intervals.throughput(result.speed.after)
+    return intervals.rounded(found.value, found.half_width)
 
 
 def frontier(group: Group) -> tuple[Result, ...]:

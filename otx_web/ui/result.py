@@ -19,6 +19,8 @@ VERDICTS: Mapping[str, tuple[str, str, parts.Tone]] = {
 }
 STEPS_OPEN = 3
 NOTES_OPEN = 3
+WIDE = 0.12
+"""Width of the speed-up's interval over the speed-up, beyond which a person should know why."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def _size(report: Report) -> Markup:
 
 def notes(report: Report) -> Markup:
     """What a person should know before believing the numbers."""
-    lines = [element("li", note) for note in report.notes]
+    lines = [element("li", note) for note in (*_disturbed(report), *report.notes)]
     if not lines:
         return Markup()
     rest = [parts.more(f"{parts.count(len(lines) - NOTES_OPEN)} more", _notes(lines[NOTES_OPEN:]))]
@@ -188,6 +190,16 @@ def notes(report: Report) -> Markup:
         *(rest if len(lines) > NOTES_OPEN else []),
         classes="ow-notice ow-notes",
     )
+
+
+def _disturbed(report: Report) -> list[str]:
+    """That the speed is not known well, when the interval shows it."""
+    speed, machine = report.speed, report.hardware
+    if speed is None or speed.ratio_high - speed.ratio_low < WIDE * speed.ratio:
+        return []
+    busy = machine is not None and machine.load > machine.cores / 2
+    why = "the machine was busy with other work" if busy else "something else disturbed it"
+    return [f"The speed is known only roughly, since {why}. Run the job again when nothing else runs."]
 
 
 def _notes(lines: Sequence[Markup]) -> Markup:

@@ -53,6 +53,7 @@ def _page(services: Services, page: Page) -> None:
     gr.HTML(_footer(services), elem_classes="ow-footer-box")
     timer = gr.Timer(STATUS_SECONDS)
     refresh = parts.handler(_refresh, services)
+    gr.on(fn=refresh, inputs=status, outputs=status, **parts.LIGHT)  # what stands there is from when the app started
     timer.tick(refresh, inputs=status, outputs=status, **parts.LIGHT)
 
 

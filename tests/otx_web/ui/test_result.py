@@ -47,6 +47,14 @@ def test_only_a_clear_difference_in_speed_is_claimed(low: float, high: float, wo
     assert f"<small>{words}</small>" in page
 
 
+def test_speed_that_was_disturbed_says_so() -> None:
+    rough = made.speed(ratio=2.0, ratio_low=1.5, ratio_high=2.5)
+    busy = made.HARDWARE.model_copy(update={"load": 6.9})
+    assert "since something else disturbed it" in summary(speed=rough)
+    assert "since the machine was busy with other work" in summary(speed=rough, hardware=busy)
+    assert "known only roughly" not in summary(hardware=busy)
+
+
 def test_fp32_reference_is_named_where_it_was_measured() -> None:
     fp32 = {"fp32": made.rate(2200), "fp32_ratio": 2.29, "fp32_ratio_low": 2.25, "fp32_ratio_high": 2.33}
     assert "2.29× (2.25 to 2.33) against the original held to FP32" in summary(speed=made.speed(**fp32))
