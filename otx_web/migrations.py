@@ -1,10 +1,12 @@
 """The history's schema, step by step. Each step is SQL that never changes again; a new one is added at the end."""
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError
 
 from jobs.errors import JobError
 
@@ -13,6 +15,12 @@ class SchemaTooNew(JobError):
     """The history was written by a newer version of OTX Web."""
 
     hint = "Update OTX Web, or give it another data folder with OTX_WEB_DATA."
+
+
+class DamagedHistory(JobError):
+    """The history cannot be opened."""
+
+    hint = "Put a copy in its place, or move it away to begin a new one."
 
 
 def _first(connection: sqlite3.Connection) -> None:
@@ -54,6 +62,15 @@ def migrate(engine: Engine) -> None:
     """
     path = Path(engine.url.database or "")
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _migrate(engine, path)
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        raise DamagedHistory(
+            f"The history cannot be opened: {getattr(error, 'orig', error)}.", where=str(path)
+        ) from error
+
+
+def _migrate(engine: Engine, path: Path) -> None:
     with engine.connect() as connection:
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
@@ -73,8 +90,12 @@ def _version(driver: sqlite3.Connection) -> int:
 def _copy(driver: sqlite3.Connection, path: Path, version: int) -> None:
     """A whole copy beside the file. One left by an upgrade that did not finish is as good, and is kept."""
     backup = path.with_name(f"{path.name}.version-{version}")
-    if not backup.exists():
-        driver.execute("VACUUM INTO ?", (str(backup),))
+    if backup.exists():
+        return
+    part = path.with_name(f".{backup.name}-{os.getpid()}")  # another process may be at it too
+    part.unlink(missing_ok=True)
+    driver.execute("VACUUM INTO ?", (str(part),))
+    part.replace(backup)
 
 
 def _upgrade(driver: sqlite3.Connection) -> None:

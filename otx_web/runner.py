@@ -171,7 +171,8 @@ class Runner:
                 logger.exception("No job could be taken from the queue.")
                 taken = None
             if taken is not None:
-                await self._work(*taken)
+                with _logged("What came of a job could not be written down; it runs again."):
+                    await self._work(*taken)
                 continue
             with move_on_after(LOOK_SECONDS):
                 await wake.wait()

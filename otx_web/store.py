@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import ColumnElement, Engine, Float, String, TypeDecorator, event, func, type_coerce
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import aliased
 from sqlmodel import Field, Session, SQLModel, col, create_engine, delete, or_, select, update
 
+from jobs.errors import DiskFull, JobError
 from jobs.findings import Findings
 from jobs.report import Report
 from jobs.spec import JobSpec
@@ -53,24 +55,46 @@ class WrongStep(Exception):
     """The job is not in a state from which this step can be made."""
 
 
+class HistoryUnavailable(JobError):
+    """The history cannot be read or written now."""
+
+    hint = "Look at the free space and the rights of the data folder."
+
+
+class OtherVersion(JobError):
+    """This job was written by another version of OTX Web and cannot be read."""
+
+    hint = "Its numbers in the history are kept. Set the job up anew."
+
+
 # --- column types
 
 
 class Json(TypeDecorator[BaseModel]):
-    """A pydantic model as JSON text."""
+    """A pydantic model as JSON text.
+
+    What another version wrote may not be one any more: then it is nothing, or `OtherVersion` where it is needed.
+    """
 
     impl = String
     cache_ok = True
 
-    def __init__(self, model: type[BaseModel]) -> None:
-        self.model = model
+    def __init__(self, model: type[BaseModel], *, needed: bool = False) -> None:
+        self.model, self.needed = model, needed
         super().__init__()
 
     def process_bind_param(self, value: BaseModel | None, dialect: Any) -> str | None:
         return None if value is None else value.model_dump_json()
 
     def process_result_value(self, value: str | None, dialect: Any) -> BaseModel | None:
-        return None if value is None else self.model.model_validate_json(value)
+        if value is None:
+            return None
+        try:
+            return self.model.model_validate_json(value)
+        except ValidationError as error:
+            if self.needed:
+                raise OtherVersion from error
+            return None
 
 
 class Moment(TypeDecorator[datetime]):
@@ -146,7 +170,7 @@ class Summary(SQLModel):
 class Job(Summary, table=True):
     """A job: what it is to do, how it stands, and what came of it."""
 
-    spec: JobSpec = Field(sa_type=Json(JobSpec))
+    spec: JobSpec = Field(sa_type=Json(JobSpec, needed=True))
     report: Report | None = Field(default=None, sa_type=Json(Report))
 
 
@@ -248,7 +272,8 @@ class Store:
     def list_jobs(self, wanted: Filter = Filter()) -> Page:
         """A page of the history, without specs and reports."""
         where = _where(wanted)
-        order = _COLUMNS.get(wanted.sort, col(Job.created_at))
+        column = _COLUMNS.get(wanted.sort, col(Job.created_at))
+        order = func.lower(column) if wanted.sort in _WORDS else column
         ordered = order.desc() if wanted.descending else order.asc()
         query = select(*_COLUMNS.values()).where(*where).order_by(ordered.nulls_last(), col(Job.id))
         with self._read() as session:
@@ -303,7 +328,15 @@ class Store:
         )
         with self._write() as session:
             values = {"started_at": _now(), "attempt": Job.attempt + 1}
-            return self._step(session, job_id or waiting, State.RUNNING, values)
+            taken = self._step(session, job_id or waiting, State.RUNNING, values)
+            if taken is None:
+                return None
+            try:
+                return session.get(Job, taken)
+            except OtherVersion as error:  # it would be the next one for ever
+                values = {"failure": error.message, "finished_at": _now()}
+                self._step(session, taken, State.FAILED, values)
+                return None
 
     def change_state(self, job_id: str, to: State, *, report: Report | None = None, counted: bool = True) -> Job:
         """Make a step, with the report when there is one. Raises `WrongStep` for any other than those of `STEPS`.
@@ -317,20 +350,24 @@ class Store:
             now = _now()
             values |= {"finished_at": now, "seconds": now.timestamp() - type_coerce(col(Job.started_at), Float)}
         with self._write() as session:
-            job = self._step(session, job_id, to, values, last=counted and to is State.QUEUED)
-        if job is None:
-            raise WrongStep(f"Job {job_id} cannot become {to}.")
+            if self._step(session, job_id, to, values, last=counted and to is State.QUEUED) is None:
+                raise WrongStep(f"Job {job_id} cannot become {to}.")
+            job = session.get(Job, job_id)
+        assert job is not None
         return job
 
     @staticmethod
-    def _step(session: Session, job_id: Any, to: State, values: dict[str, Any], *, last: bool = False) -> Job | None:
-        """The only statement that changes a state: one UPDATE, which finds the job only where the step is allowed."""
+    def _step(session: Session, job_id: Any, to: State, values: dict[str, Any], *, last: bool = False) -> str | None:
+        """The only statement that changes a state: one UPDATE, which finds the job only where the step is allowed.
+
+        Gives its id, when there was one.
+        """
         sources = [state for state, targets in STEPS.items() if to in targets]
         query = update(Job).where(col(Job.id) == job_id, col(Job.state).in_(sources))
         if last:
             query = query.where(col(Job.attempt) < MAX_ATTEMPTS)
         query = query.values(state=to, **values).execution_options(synchronize_session=False)
-        return session.scalars(query.returning(Job)).first()
+        return session.scalars(query.returning(col(Job.id))).first()
 
     def same(self, spec: JobSpec, owner: str, since: datetime) -> Job | None:
         """A job of this owner with the same spec, added since then and not done."""
@@ -429,17 +466,33 @@ class Store:
     @contextmanager
     def _write(self) -> Iterator[Session]:
         """BEGIN IMMEDIATE: a lock taken later would fail at once when another writer was faster."""
-        with Session(self._engine.execution_options(write=True), expire_on_commit=False) as session, session.begin():
+        engine = self._engine.execution_options(write=True)
+        with _in_words(), Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def _read(self) -> Iterator[Session]:
-        with Session(self._engine, expire_on_commit=False) as session:
+        with _in_words(), Session(self._engine, expire_on_commit=False) as session:
             yield session
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What SQLite says of a full disk, a lock or a damaged file, as an error for a person."""
+    try:
+        yield
+    except DatabaseError as error:
+        said = str(error.orig)
+        if "disk is full" in said:
+            raise DiskFull from error
+        if "locked" in said:
+            raise HistoryUnavailable("The history is busy.", hint="Try it again.") from error
+        raise HistoryUnavailable(f"The history cannot be read or written now: {said}.") from error
 
 
 _ACTIVE = (State.QUEUED, State.RUNNING)
 _COLUMNS = {name: col(getattr(Job, name)) for name in Summary.model_fields}
+_WORDS = ("name", "model_name", "dataset_name", "task", "template", "method")
 
 
 def _summary(row: Any) -> Summary:
@@ -487,6 +540,10 @@ def _results(report: Report) -> dict[str, Any]:
     }
 
 
+def _lower(text: object) -> object:
+    return text.casefold() if isinstance(text, str) else text
+
+
 def _open(url: str) -> Engine:
     """SQLite in WAL, where readers never wait for a writer. sqlite3 must not begin transactions by itself."""
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
@@ -496,6 +553,8 @@ def _open(url: str) -> Engine:
         connection.isolation_level = None
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        # SQLite's own knows the letters of English only.
+        connection.create_function("lower", 1, _lower, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from typing import Any
 
 import anyio
 import pytest
@@ -14,7 +15,7 @@ from jobs.spec import JobSpec
 from otx_web.runner import NotYours, TooManyJobs
 from otx_web.services import Services
 from otx_web.settings import Settings
-from otx_web.store import State
+from otx_web.store import HistoryUnavailable, Job, State
 from otx_web.uploads import UploadError
 from tests.otx_web.conftest import OWNER, alive, ended, put_upload, serving, state, until, wire
 
@@ -206,6 +207,25 @@ async def test_delete_takes_the_files(parts: Services, make_spec: MakeSpec, serv
         await ended(parts, job.id)
     await parts.runner.delete(job.id, OWNER)
     assert parts.store.job(job.id) is None and not parts.runner.directory(job.id).exists()
+
+
+async def test_history_that_cannot_be_written_does_not_end_the_queue(
+    parts: Services, make_spec: MakeSpec, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change, full = parts.store.change_state, iter((True, True))
+
+    def once_full(job_id: str, to: State, **more: Any) -> Job:
+        if next(full, False):
+            raise HistoryUnavailable
+        return change(job_id, to, **more)
+
+    monkeypatch.setattr(parts.store, "change_state", once_full)
+    async with served():
+        lost = await parts.runner.submit(make_spec(), OWNER)
+        good = await parts.runner.submit(make_spec(x="1"), OWNER)
+        assert (await ended(parts, good.id)).state == State.SUCCEEDED
+    async with serving(wire(parts.settings)):
+        assert (await ended(parts, lost.id)).attempt == 2
 
 
 async def test_two_workers_run_two_jobs(settings: Settings, make_spec: MakeSpec) -> None:
