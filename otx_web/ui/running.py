@@ -35,9 +35,20 @@ def running(progress: Progress, owns: bool) -> Markup:
         classes="ow-run-head",
     )
     share = f"width:{100 * progress.fraction:.1f}%"
-    bar = element("span", element("span", style=share), classes="ow-bar ow-thick", aria_hidden="true")
+    bar = element(
+        "span",
+        element("span", style=share),
+        classes="ow-bar ow-thick",
+        role="progressbar",
+        aria_label="The whole job",
+        aria_valuenow=str(progress.percent),
+        aria_valuemin="0",
+        aria_valuemax="100",
+    )
+    # Read aloud when it changes, which is once a stage and not every second.
+    stage = element("p", progress.title, classes="ow-unseen", role="status")
     begun = [steps(progress)] if progress.steps else [parts.working("Starting")]
-    left = element("section", head, bar, *begun, classes="ow-card ow-stack")
+    left = element("section", head, stage, bar, *begun, classes="ow-card ow-stack")
     return element("div", left, element("div", *_beside(progress), classes="ow-stack"), classes="ow-two")
 
 

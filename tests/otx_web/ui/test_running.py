@@ -1,0 +1,73 @@
+"""A job that runs says where it is, how long it may take, and what it knows so far."""
+
+import pytest
+
+from jobs import events
+from otx_web.progress import Progress, Step
+from otx_web.ui import parts, running
+
+STEPS = (
+    Step("read", "Reading", "done", 1.0),
+    Step("quantize", "Calibrating", "now", 3.0),
+    Step("save", "Saving", "to_come"),
+)
+
+
+def plain(markup: str) -> str:
+    return markup.replace(parts.SPACE, " ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "How long it will take is not known yet"),
+        (0.4, "almost done"),
+        (20.2, "about 20 s left"),
+        (125.0, "about 2 min 5 s left"),
+    ],
+)
+def test_time_left(seconds: float | None, words: str) -> None:
+    assert words in plain(running.running(Progress(steps=STEPS, seconds_left=seconds), owns=True))
+
+
+def test_stages_are_told_by_sign_and_word() -> None:
+    page = running.steps(Progress(steps=STEPS, title="Calibrating", done=1200, total=3000, unit="images"))
+    for text in ("✓", "(done)", "●", "(now)", "○", "(to come)", "1,200 of 3,000 images", 'aria-current="step"'):
+        assert text in plain(page)
+
+
+def test_stage_in_which_a_job_ended_is_marked() -> None:
+    page = running.ended(Progress(steps=STEPS, title="Calibrating"), "failed")
+    assert "✕" in page and "(failed)" in page and "(now)" not in page
+
+
+def test_job_that_has_not_begun_says_so() -> None:
+    assert "Starting" in running.running(Progress(), owns=False)
+    assert running.ended(Progress(), "cancelled") == ""
+
+
+def test_progress_can_be_read_aloud() -> None:
+    page = running.running(Progress(steps=STEPS, title="Calibrating", fraction=0.429), owns=True)
+    assert 'role="progressbar"' in page and 'aria-valuenow="42"' in page
+    assert 'role="status">Calibrating' in page
+
+
+@pytest.mark.parametrize(
+    ("unit", "shown"), [("", "80.5 %"), ("images/s", "0.805 images/s"), ("ms", "0.805 ms"), ("dB", "0.805 dB")]
+)
+def test_values_have_their_unit(unit: str, shown: str) -> None:
+    assert plain(running.value(0.805, unit)) == shown
+
+
+def test_numbers_stand_side_by_side() -> None:
+    found = [
+        events.Metric(which=which, name="accuracy", value=value) for which, value in (("before", 0.8), ("after", 0.79))
+    ]
+    page = plain(running.measured(found))
+    assert page.index("80.0 %") < page.index("79.0 %") and page.count("Accuracy") == 1
+
+
+def test_queue_of_one() -> None:
+    assert "1 job is ahead" in plain(running.queued(1, True, False))
+    assert "2 jobs are ahead" in plain(running.queued(2, True, False))
+    assert "still being loaded" in running.queued(0, False, False)
