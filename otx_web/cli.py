@@ -285,7 +285,7 @@ def _conclude(settings: "Settings", job: "Job", as_json: bool, out: Path | None)
         if job.report is not None:
             _tell(job.report.model_dump_json(indent=1))
     else:
-        _tell(terminal.job(job, out or settings.jobs / job.id / "artifacts"))
+        _tell(terminal.job(job, out or _files(settings, job)))
     if job.state is State.CANCELLED:
         _complain(f"Job {job.id} was cancelled.")
         return STOPPED
@@ -363,9 +363,15 @@ def _show(given: argparse.Namespace) -> int:
     if given.json:
         _tell_json(job.model_dump(mode="json"))
         return SUCCEEDED
-    files = None if job.files_deleted else built.runner.directory(job.id)
+    files = None if job.files_deleted else _files(built.settings, job)
     _tell(terminal.job(job, files, None if job.state.done else built.runner.progress(job)))
     return SUCCEEDED
+
+
+def _files(settings: "Settings", job: "Job") -> Path:
+    """Where the model is, else the log that may say why there is none."""
+    folder = settings.jobs / job.id
+    return folder / "artifacts" if job.report and job.report.artifacts else folder / "log.txt"
 
 
 def _cancel(given: argparse.Namespace) -> int:

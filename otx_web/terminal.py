@@ -23,6 +23,7 @@ VERDICTS = {"held": "ACCURACY HELD", "lost": "ACCURACY LOST", "cannot_tell": "CA
 
 def plain(text: str) -> str:
     """Without anything a terminal would obey: names of files and labels may hold escape sequences."""
+    text = text.replace(numbers.SPACE, " ")
     return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
 
 
@@ -148,7 +149,7 @@ def _few(names: Sequence[str]) -> str:
 
 
 def job(job: Job, files: Path | None, progress: Progress | None = None) -> str:
-    """What came of it, or how far it is. `files` is the folder to look into."""
+    """What came of it, or how far it is. `files` is where to look further: the model, or the log when there is none."""
     lines = [f"{job.name}: {titles.method(job.method)}, {titles.task(job.task)}, {job.state}"]
     if progress is not None and progress.title:
         lines.append(_moving(progress))
