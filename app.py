@@ -1,7 +1,8 @@
 """Serve OTX Web: `python app.py`, and what a Hugging Face Space runs."""
 
-from otx_web.app import serve
-from otx_web.settings import Settings
+import sys
+
+from otx_web.cli import main
 
 if __name__ == "__main__":
-    serve(Settings())
+    sys.exit(main(["serve"]))
