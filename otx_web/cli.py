@@ -283,14 +283,13 @@ def _conclude(settings: "Settings", job: "Job", as_json: bool, out: Path | None)
     from otx_web import terminal
     from otx_web.store import State
 
-    if as_json:
-        if job.report is not None:
-            _tell(job.report.model_dump_json(indent=1))
-    else:
-        _tell(terminal.job(job, out or _files(settings, job)))
     if job.state is State.CANCELLED:
         _complain(f"Job {job.id} was cancelled.")
         return STOPPED
+    if not as_json:
+        _tell(terminal.job(job, out or _files(settings, job)))
+    elif job.report is not None:
+        _tell(job.report.model_dump_json(indent=1))
     return SUCCEEDED if job.state is State.SUCCEEDED else FAILED
 
 
@@ -310,7 +309,9 @@ def _with_workers(settings: "Settings", do: Callable[["Services", "Board"], Awai
         async with create_task_group() as group:
             await group.start(workers.serve)
             try:
-                done = await do(*await to_thread.run_sync(_parts, settings, workers))
+                services, board = await to_thread.run_sync(_parts, settings, workers)
+                with board:
+                    done = await do(services, board)
             except Exception as error:  # out of the group as it is, not in an ExceptionGroup
                 done = error
             group.cancel_scope.cancel()

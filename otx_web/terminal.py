@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Self, TextIO
 
 from jobs import intervals, numbers, titles
 from jobs.errors import JobError
@@ -17,6 +17,8 @@ from otx_web.store import Job, Summary
 BAR = 20  # signs
 FEW = 12
 """So many names can be read in a line."""
+NAME = 40
+"""Signs of a name in a table."""
 CLEAR = "\r\x1b[K"
 VERDICTS = {"held": "ACCURACY HELD", "lost": "ACCURACY LOST", "cannot_tell": "CANNOT TELL YET"}
 
@@ -24,7 +26,7 @@ VERDICTS = {"held": "ACCURACY HELD", "lost": "ACCURACY LOST", "cannot_tell": "CA
 def plain(text: str) -> str:
     """Without anything a terminal would obey: names of files and labels may hold escape sequences."""
     text = text.replace(numbers.SPACE, " ")
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
 
 
 def sentences(error: JobError) -> str:
@@ -42,6 +44,16 @@ class Board:
         self._out = out
         self._moving = out.isatty() and os.environ.get("TERM") != "dumb"
         self._said: set[str] = set()
+        self._line = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        """Leave a clean line behind."""
+        if self._line:
+            self._out.write(CLEAR)
+            self._out.flush()
         self._line = ""
 
     def say(self, text: str) -> None:
@@ -63,13 +75,6 @@ class Board:
                 self._once(f"{step.title}: {numbers.duration(step.seconds)}")
         if self._moving and progress.title:
             self._write(_moving(progress))
-
-    def close(self) -> None:
-        """Leave a clean line behind."""
-        if self._line:
-            self._out.write(CLEAR)
-            self._out.flush()
-        self._line = ""
 
     def _once(self, text: str) -> None:
         if text not in self._said:
@@ -111,7 +116,7 @@ def findings(found: Findings) -> str:
         items = f" ({_few(problem.items)})" if problem.items else ""
         lines.append(_row(problem.level.capitalize(), f"{problem.message} {problem.hint}".strip() + items))
     lines.append("A job could not start." if found.blocked else "Nothing stands in the way of a job.")
-    return plain("\n".join(lines))
+    return "\n".join(map(plain, lines))
 
 
 def _model(model: ModelFindings) -> list[str]:
@@ -158,7 +163,7 @@ def job(job: Job, files: Path | None, progress: Progress | None = None) -> str:
     if files is not None:
         lines.append(f"Files: {files}")
     lines.append(f"Job:   {job.id}")
-    return plain("\n".join(lines))
+    return "\n".join(map(plain, lines))
 
 
 def _result(report: Report) -> list[str]:
@@ -215,7 +220,7 @@ def table(jobs: Iterable[Summary]) -> str:
     head = ("ID", "STATE", "NAME", "ACCURACY", "SPEED", "SIZE", "CREATED (UTC)", "TOOK")
     rows = [head, *(_cells(one) for one in jobs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(plain("  ".join(map(str.ljust, row, widths)).rstrip()) for row in rows)
 
 
 def _cells(one: Summary) -> tuple[str, ...]:
@@ -223,7 +228,7 @@ def _cells(one: Summary) -> tuple[str, ...]:
     return (
         one.id,
         one.state,
-        plain(one.name)[:40],
+        one.name[:NAME],
         " → ".join(scores) + (f" {one.verdict.replace('_', ' ')}" if one.verdict else ""),
         numbers.times(one.speed_ratio) if one.speed_ratio else "",
         numbers.times(one.size_ratio, 1) if one.size_ratio else "",
