@@ -242,7 +242,7 @@ def _rehearse(pair: Pair, wanted: JobSpec, scratch: Path) -> dict[str, float]:
     measure.outputs(compiled, decoded.pixels, places)  # the first image is slower than all others
     ask, _ = _timed(lambda: measure.outputs(compiled, np.repeat(decoded.pixels, 8, axis=0), places))
     prepared = Prepared(
-        model=pair.trained,
+        model=pair.float_model,
         calibration=data.Calibration(decoded.pixels, pair.entry.name, pair.entry.tensor),
         calibration_size=len(decoded.pixels),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import openvino as ov
+from openvino.passes import ConstantFolding, Manager
 
 from jobs import data, formats, image_input, tasks, templates
 from jobs.division import Division, divide
@@ -40,11 +41,20 @@ class Pair:
         return (*(guessed if self.entry.guessed else ()), *self.bound.notes, *self.division.notes)
 
     @property
-    def trained(self) -> ov.Model:
-        """The float model that a method works on: as uploaded, but for one image at a time."""
+    def float_model(self) -> ov.Model:
+        """What a method works on: the upload for one image at a time, with everything constant worked out.
+
+        A weight that is reshaped or transposed on its way is no weight to NNCF, which then looks for an activation's
+        axes in it. Weights kept in FP16 become FP32 here, and FP16 again when the result is saved.
+        """
         model = self.imported.model
         batch = model.inputs[self.entry.index].partial_shape[self.entry.layout.index("N")]
-        return model if batch.is_dynamic or batch.get_length() == 1 else self.entry.fix_shape(model)
+        single = batch.is_dynamic or batch.get_length() == 1
+        copy = model.clone() if single else self.entry.fix_shape(model)
+        passes = Manager()
+        passes.register_pass(ConstantFolding())
+        passes.run_passes(copy)
+        return copy
 
 
 def open_pair(spec: JobSpec, job_dir: Path, scratch: Path) -> Pair:

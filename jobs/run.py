@@ -193,7 +193,7 @@ def _broken(calibration: Decoded, validation: Decoded) -> tuple[str, ...]:
 def _prepared(pair: Pair, calibration: Decoded) -> Prepared:
     images = data.Calibration(calibration.pixels, pair.entry.name, pair.entry.tensor)
     return Prepared(
-        model=pair.trained,
+        model=pair.float_model,
         calibration=images,
         calibration_size=len(images),
         names=tuple(sample.name for sample in calibration.samples),

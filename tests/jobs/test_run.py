@@ -175,6 +175,29 @@ def test_model_of_any_size_keeps_its_shape(tmp_path: Path) -> None:
     assert saved.inputs[0].partial_shape[0].is_dynamic
 
 
+def test_weights_that_are_reshaped_on_their_way_are_quantized(tmp_path: Path) -> None:
+    entry = ops.parameter([1, 3, tiny.SIDE, tiny.SIDE], np.float32, name="image")
+    means = ops.reduce_mean(entry, ops.constant([2, 3]), keep_dims=False)
+    flat = ops.constant(np.eye(3, dtype=np.float32)[:, [2, 1, 0]].reshape(3, 1, 3) / 16)
+    weights = ops.reshape(flat, ops.constant([3, 3]), special_zero=False)
+    model = ov.Model([ops.matmul(means, weights, False, False)], [entry], "reshaped")
+    made = run.run(tiny.job(tmp_path, model=model, model_settings={"labels": "blue,green,red"}))
+    assert made.failure is None and made.before and made.before.metrics["accuracy"] == 1.0
+    saved = ov.Core().read_model(tmp_path / "job/artifacts/model.xml")
+    assert any(op.get_type_name() == "FakeQuantize" for op in saved.get_ops())
+
+
+def test_weights_in_half_precision_stay_so_where_they_are_not_quantized(tmp_path: Path) -> None:
+    options = {"stat_subset_size": 12, "ignored": {"scope": ["mix"]}}
+    job_dir = tiny.job(tmp_path, options=options)
+    ov.save_model(tiny.classifier(), tmp_path / "job-model" / "colours.xml", compress_to_fp16=True)
+    made = run.run(job_dir)
+    assert made.before and made.before.precision == "FP16"
+    saved = ov.Core().read_model(job_dir / "artifacts/model.xml")
+    kinds = {op.get_element_type().get_type_name() for op in saved.get_ops() if op.get_type_name() == "Constant"}
+    assert "i8" in kinds and "f16" in kinds
+
+
 def test_given_settings_travel_with_the_model(tmp_path: Path) -> None:
     model = tiny.classifier()
     job_dir = tiny.job(tmp_path, model=model, model_settings={"labels": "blue,green,red", "mean_values": "1,1,1"})
