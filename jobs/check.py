@@ -10,7 +10,19 @@ from typing import TypeVar
 
 import numpy as np
 
-from jobs import data, failures, findings, formats, image_input, measure, methods, pictures, tasks, templates
+from jobs import (
+    data,
+    failures,
+    findings,
+    formats,
+    image_input,
+    measure,
+    methods,
+    pictures,
+    plausibility,
+    tasks,
+    templates,
+)
 from jobs.division import Division, divide, spread
 from jobs.errors import JobError
 from jobs.findings import (
@@ -186,7 +198,8 @@ def _few(division: Division) -> list[Problem]:
         Problem(
             level="warning",
             where="dataset",
-            message=f"Accuracy is measured on {measured} images only: a loss under {3 / measured:.0%} cannot be seen.",
+            message=f"Accuracy is measured on {measured} images only: a loss under {300 / measured:.0f} points"
+            " cannot be seen.",
             hint="A few hundred images with labels make a verdict.",
         )
     ]
@@ -220,6 +233,7 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
         )
         return Findings(problems=tuple(problems))
     seconds = {"read": opened, **_rehearse(pair, wanted, scratch)}
+    problems += plausibility.doubts(pair, wanted.device, scratch)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     entry = pair.entry
     images = len(pair.division.calibration) + len(pair.division.validation)

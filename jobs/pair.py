@@ -45,15 +45,17 @@ class Pair:
         """What a method works on: the upload for one image at a time, with everything constant worked out.
 
         A weight that is reshaped or transposed on its way is no weight to NNCF, which then looks for an activation's
-        axes in it. Weights kept in FP16 become FP32 here, and FP16 again when the result is saved.
+        axes in it. Models that keep weights in FP16 have been through OpenVINO's converter, which works all out; they
+        are left alone, since their weights would become FP32 for good.
         """
         model = self.imported.model
         batch = model.inputs[self.entry.index].partial_shape[self.entry.layout.index("N")]
         single = batch.is_dynamic or batch.get_length() == 1
         copy = model.clone() if single else self.entry.fix_shape(model)
-        passes = Manager()
-        passes.register_pass(ConstantFolding())
-        passes.run_passes(copy)
+        if formats.precision(model) == "FP32":
+            passes = Manager()
+            passes.register_pass(ConstantFolding())
+            passes.run_passes(copy)
         return copy
 
 

@@ -1,0 +1,34 @@
+"""Doubts about a model before it is quantized."""
+
+from pathlib import Path
+
+from jobs import plausibility, spec
+from jobs.findings import Problem
+from jobs.pair import open_pair
+from tests.jobs import tiny
+
+
+def doubts(tmp_path: Path, **more: object) -> list[Problem]:
+    job_dir = tiny.job(tmp_path, **more)  # type: ignore[arg-type]
+    pair = open_pair(spec.read(job_dir), job_dir, tmp_path / "scratch")
+    return plausibility.doubts(pair, "CPU", tmp_path / "scratch")
+
+
+def test_model_that_makes_sense_raises_no_doubt(tmp_path: Path) -> None:
+    assert doubts(tmp_path) == []
+
+
+def test_colours_the_wrong_way_are_noticed(tmp_path: Path) -> None:
+    (doubt,) = doubts(tmp_path, model_settings={"reverse_input_channels": "true"})
+    assert "red and blue swapped" in doubt.message and "100%" in doubt.message
+    assert "reverse_input_channels" in doubt.hint and "off" in doubt.hint
+
+
+def test_labels_in_the_wrong_order_are_guessing(tmp_path: Path) -> None:
+    (doubt,) = doubts(tmp_path, model_settings={"labels": "green,blue,red"})
+    assert "guessing" in doubt.message and doubt.level == "warning"
+
+
+def test_images_without_labels_cannot_raise_doubt(tmp_path: Path) -> None:
+    dataset = tiny.pictures(tmp_path / "loose", labelled=False)
+    assert doubts(tmp_path, dataset=dataset, model_settings={"reverse_input_channels": "true"}) == []
