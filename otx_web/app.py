@@ -31,6 +31,7 @@ def create_app(settings: Settings) -> ASGIApp:
     built = services.build(settings)
     # Where Gradio puts what a browser sends: on the disk of the uploads, so that no bytes move, and swept by age.
     os.environ["GRADIO_TEMP_DIR"] = str(settings.temporary / "received")
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nobody is told, also not by parts of Gradio we do not set up
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lambda _: _running(built))
     app.include_router(downloads.router(built))
 
