@@ -1,8 +1,10 @@
 """Stands before the whole app: size of bodies, hosts and origins, routes of Gradio's that stay closed, owners."""
 
 import hashlib
+import json
 import re
 import secrets
+import shutil
 import socket
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
@@ -22,14 +24,16 @@ COOKIE = "otx_web_visitor"
 OWNER_HEADER = "x-otx-web-owner"
 """Set here for what is behind; what a client sends under this name is thrown away."""
 COOKIE_SECONDS = 365 * 24 * 3600
-MAX_BODY = 16 << 20  # bytes, of anything but an upload
+MAX_BODY = 4 << 20  # bytes, of anything but an upload
 UPLOAD_PATH = "/gradio_api/upload"
 SPARE = 1 << 20  # bytes around the files of an upload
-CLOSED = re.compile(
-    r"/gradio_api/(process_recording|(undo-)?vibe|proxy=|dev/|api/|profiling|openapi\.json|deep_link|run-history|runs\b"
-    r"|file/?=?\s*[a-z]+:)|/(monitoring|gradio_api/monitoring|docs|redoc|openapi\.json)",
-    re.IGNORECASE,
+CLOSED = re.compile(r"/+(gradio_api|monitoring|custom_component|login|logout|token|docs|redoc|openapi\.json)\b", re.I)
+"""Gradio's own routes. Some run programs, fetch what others name, or hand out files to whoever knows their path."""
+OPEN = re.compile(
+    r"/gradio_api/(queue/(join|data)|run/predict|cancel|reset|heartbeat/\w+|upload|upload_progress|startup-events|app_id)/?"
 )
+"""Those of them that the pages need. Each handler behind them asks by itself whose request it is."""
+EVENTS = ("/gradio_api/queue/join", "/gradio_api/run/predict")
 SECURITY = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
@@ -47,6 +51,21 @@ def owner_of(request: _Request | None) -> str:
     return LOCAL_OWNER if request is None else request.headers.get(OWNER_HEADER, LOCAL_OWNER)
 
 
+def names_an_address(data: object) -> bool:
+    """Whether a file in an event's data is an address: Gradio would fetch it, however large it is."""
+    left = [data]
+    while left:
+        item = left.pop()
+        if isinstance(item, dict):
+            path = item.get("path")
+            if isinstance(path, str) and path.strip().lower().startswith(("http:", "https:")):
+                return True
+            left += item.values()
+        elif isinstance(item, list):
+            left += item
+    return False
+
+
 class TooLarge(Exception):
     """The body is larger than this route takes."""
 
@@ -58,6 +77,7 @@ class Guard:
         self._app = app
         self._public = settings.public
         self._max_upload = settings.max_upload_bytes + SPARE
+        self._data, self._keep_free = settings.data, settings.free_bytes
         self._names = _names(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,25 +89,37 @@ class Guard:
         refusal = self._refusal(scope, headers)
         if refusal is not None:
             return await refusal(scope, receive, _secured(send, []))
-        cookie = self._name_owner(scope, headers)
-        await self._guarded(scope, receive, _secured(send, cookie))
+        send = _secured(send, self._name_owner(scope, headers))
+        if scope["method"] == "POST" and scope["path"].rstrip("/") in EVENTS:
+            return await self._event(scope, receive, send)
+        await self._guarded(scope, receive, send)
 
     # what is refused at once
 
     def _refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
         if not self._host_allowed(headers.get("host", "")):
             return PlainTextResponse("This host name is not served here; see OTX_WEB_ALLOWED_HOSTS.", 400)
-        if CLOSED.match(scope["path"]):
+        if CLOSED.match(scope["path"]) and not OPEN.fullmatch(scope["path"]):
             return PlainTextResponse("Not found", 404)
         if scope["method"] not in ("GET", "HEAD", "OPTIONS") and not self._same_origin(headers):
             return PlainTextResponse("Requests from other sites are refused.", 403)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._limit(scope["path"]):
             return PlainTextResponse("The upload is too large.", 413)
+        if self._is_upload(scope["path"]) and self._free_bytes() - int(length) < self._keep_free:
+            return PlainTextResponse("There is not enough disk space left for this upload.", 507)
         return None
 
+    def _free_bytes(self) -> int:
+        place = next(folder for folder in (self._data, *self._data.parents) if folder.exists())
+        return shutil.disk_usage(place).free
+
+    @staticmethod
+    def _is_upload(path: str) -> bool:
+        return path.rstrip("/") == UPLOAD_PATH
+
     def _limit(self, path: str) -> int:
-        return self._max_upload if path.rstrip("/") == UPLOAD_PATH else MAX_BODY
+        return self._max_upload if self._is_upload(path) else MAX_BODY
 
     def _host_allowed(self, host: str) -> bool:
         """A number cannot be rebound to another machine by a name server, so numbers are always fine."""
@@ -98,7 +130,7 @@ class Guard:
         """A browser says from which page a request comes; a script that says nothing carries no one's cookies."""
         origin = headers.get("origin")
         if origin is None:
-            return headers.get("sec-fetch-site", "none") in ("none", "same-origin", "same-site")
+            return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
         parts = urlsplit(origin)
         return parts.netloc.lower() == headers.get("host", "").lower() or _listed(parts.hostname or "", self._trusted)
 
@@ -123,6 +155,32 @@ class Guard:
         # Inside the frame of a Hugging Face page a cookie is a third party's: it must say so, and be partitioned.
         site = "SameSite=None; Secure; Partitioned" if https else "SameSite=Lax"
         return [("set-cookie", f"{COOKIE}={new}; Path=/; Max-Age={COOKIE_SECONDS}; HttpOnly; {site}")]
+
+    # what comes whole
+
+    async def _event(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read an event's data before Gradio does."""
+        body, more = bytearray(), True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            if len(body) > MAX_BODY:
+                return await PlainTextResponse("The request is too large.", 413)(scope, receive, send)
+            more = message.get("more_body", False)
+        try:
+            refused = names_an_address(json.loads(bytes(body) or b"null"))
+        except (ValueError, RecursionError):
+            refused = True
+        if refused:
+            return await PlainTextResponse("The request makes no sense.", 400)(scope, receive, send)
+        unread = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+        async def again() -> Message:
+            return unread.pop() if unread else await receive()
+
+        await self._app(scope, again, send)
 
     # what streams
 
