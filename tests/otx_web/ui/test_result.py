@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from jobs import tables
 from jobs.report import Images
 from jobs.spec import JobSpec, PotDefault, Source
 from otx_web.ui import details, parts, result
@@ -145,7 +146,7 @@ def test_many_classes_are_folded() -> None:
     assert measure is not None
     full = measure.model_copy(update={"per_class": many})
     report = made.report().model_copy(update={"before": full, "after": full})
-    page = plain(details.accuracy(report))
+    page = plain(tables.accuracy(report))
     assert "1,500 classes" in page and "all are in report.json" in page
     assert page.count("<tr>") < 1100
 
