@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,6 +74,9 @@ def run(job_dir: Path) -> Report:
     except Exception as error:
         failure = failures.as_failure(error, stages.current)
         made = Report(status="failed", seconds=stages.total(), failure=failure, **draft)
+        with suppress(OSError):  # the disk may be full, and what went wrong is in the report anyway
+            report_page.write(job_dir, made)
+            made = made.model_copy(update={"artifacts": artifacts.listed(job_dir)})
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     report.write(job_dir, made)
