@@ -1,7 +1,10 @@
 """Files that a stranger or a worker made: opened only when they are plain files, read only up to a size."""
 
+import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,4 +36,18 @@ def inside(folder: Path, name: str) -> Path | None:
     path = folder / name
     if ".." in Path(name).parts or Path(name).is_absolute():
         return None
-    return path if path.is_file() and path.resolve() == folder.resolve() / name else None
+    try:
+        return path if path.is_file() and path.resolve() == folder.resolve() / name else None
+    except (OSError, ValueError):  # too long a name, or a zero byte in it
+        return None
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else who asks for it works on this folder meanwhile, in no process. It ends with the process."""
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

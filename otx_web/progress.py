@@ -59,8 +59,7 @@ def of(found: Sequence[events.Event], *, earlier: Sequence[dict[str, float]], no
     plan = next((event for event in found if isinstance(event, events.Plan)), None)
     if plan is None:
         return Progress(notes=tuple(event for event in found if isinstance(event, events.Note)))
-    begun = {event.name: event.at for event in found if isinstance(event, events.Stage)}
-    steps = _steps(plan, begun, now)
+    steps = _steps(plan, [event for event in found if isinstance(event, events.Stage)], now)
     current = next((step for step in steps if step.state == "now"), None)
     last = _last_progress(found)
     share = min(1.0, last.done / last.total) if last and last.total else 0.0
@@ -79,21 +78,19 @@ def of(found: Sequence[events.Event], *, earlier: Sequence[dict[str, float]], no
     )
 
 
-def _steps(plan: events.Plan, begun: dict[str, float], now: float) -> tuple[Step, ...]:
-    """A stage ends where the next one that began begins. Stages that were skipped are done, without seconds."""
-    starts = sorted(begun.values())
-    latest = starts[-1] if starts else None
+def _steps(plan: events.Plan, begun: Sequence[events.Stage], now: float) -> tuple[Step, ...]:
+    """A stage ends where the next one begins. Stages that were skipped are done, without seconds."""
+    ends = [*(stage.at for stage in begun[1:]), now]
+    seconds: dict[str, float] = {}
+    for stage, end in zip(begun, ends, strict=False):
+        seconds[stage.name] = seconds.get(stage.name, 0.0) + max(0.0, end - stage.at)
+    current = begun[-1].name if begun else None
     names = [name for name, _ in plan.stages]
-    reached = max((names.index(name) for name in begun if name in names), default=-1)
+    reached = max((names.index(name) for name in seconds if name in names), default=-1)
     steps = []
     for place, (name, title) in enumerate(plan.stages):
-        start = begun.get(name)
-        if start is None:
-            steps.append(Step(name, title, "done" if place < reached else "to_come"))
-        elif start == latest:
-            steps.append(Step(name, title, "now", max(0.0, now - start)))
-        else:
-            steps.append(Step(name, title, "done", next(at for at in starts if at > start) - start))
+        done = name in seconds or place < reached
+        steps.append(Step(name, title, "now" if name == current else "done" if done else "to_come", seconds.get(name)))
     return tuple(steps)
 
 
@@ -110,7 +107,7 @@ def _last_progress(found: Sequence[events.Event]) -> events.Progress | None:
 def _usual(names: Sequence[str], earlier: Sequence[dict[str, float]]) -> dict[str, float]:
     """Seconds each stage usually takes: the mean of previous jobs; empty when none was timed."""
     timed = [seconds for seconds in earlier if any(name in seconds for name in names)]
-    return {name: sum(seconds.get(name, 0.0) for seconds in timed) / len(timed) for name in names} if timed else {}
+    return {name: sum(max(0.0, one.get(name, 0.0)) for one in timed) / len(timed) for name in names} if timed else {}
 
 
 def _left(steps: Sequence[Step], share: float, usual: dict[str, float]) -> tuple[float, float | None]:

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from jobs.spec import Limits
 
 GIB = 1 << 30
+CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")
 SPACE_DATA = Path("/data")
 """Where a Hugging Face Space has its persistent storage, when it has any."""
 
@@ -29,17 +30,21 @@ def _on_space() -> bool:
 def _default_memory() -> int:
     """Three quarters of the machine's memory, or of the container's where that is less."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    cgroup = Path("/sys/fs/cgroup/memory.max")
-    limit = cgroup.read_text(encoding="ascii").strip() if cgroup.exists() else "max"
+    limit = CONTAINER_MEMORY.read_text(encoding="ascii").strip() if CONTAINER_MEMORY.exists() else "max"
     if limit.isdigit():
         memory = min(memory, int(limit))
     return max(memory * 3 // 4, GIB)
 
 
+def _host(text: str) -> str:
+    """The name of what may have been given as an address, port and all."""
+    return text.rpartition("://")[2].partition("/")[0].partition(":")[0]
+
+
 class Settings(BaseSettings):
     """All settings. Read once, by whoever starts the app."""
 
-    model_config = SettingsConfigDict(env_prefix="OTX_WEB_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="OTX_WEB_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     data: Path = Field(default_factory=_default_data, description="uploads, jobs and the history")
     database: str = Field(default="", description="SQLite URL of the history; empty: a file in the data folder")
@@ -66,7 +71,16 @@ class Settings(BaseSettings):
     @field_validator("allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(filter(None, (_host(part.strip()) for part in value.split(","))))
+
+    @field_validator("database")
+    @classmethod
+    def _sqlite(cls, value: str) -> str:
+        if value and not value.startswith("sqlite:///"):
+            raise ValueError("a SQLite URL is needed, such as sqlite:////data/otx-web.sqlite3")
+        return value
 
     @field_validator("data")
     @classmethod

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from otx_web import files
 from otx_web.settings import Settings
 from otx_web.store import Store
 
@@ -52,5 +53,6 @@ def uploads(settings: Settings, store: Store, moment: datetime) -> None:
         used = store.using(upload.digest)
         if upload.created_at >= moment or any(job.finished_at is None or job.finished_at >= moment for job in used):
             continue
-        if store.delete_upload(upload.digest, upload.owner):
-            shutil.rmtree(settings.uploads / upload.digest, ignore_errors=True)
+        with files.alone(settings.uploads):
+            if store.delete_upload(upload.digest, upload.owner):
+                shutil.rmtree(settings.uploads / upload.digest, ignore_errors=True)

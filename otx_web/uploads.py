@@ -1,11 +1,12 @@
 """Uploaded models and datasets: put into the app's own store by what is in them, and never opened here."""
 
+import errno
 import hashlib
 import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
@@ -21,6 +22,7 @@ from otx_web.store import Kind, Store, Summary, Upload, WrongStep
 CHUNK = 1 << 20
 MAX_FILES = 20_000
 MAX_NAME = 200  # bytes; file systems take 255
+MAX_SUFFIX = 16  # bytes; a longer one is no suffix
 FILES = "files"
 CHECK = "check"
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the same folder packs to the same bytes at any time
@@ -51,30 +53,36 @@ class Uploads:
     async def add(self, paths: Sequence[Path], owner: str, kind: Kind, name: str = "") -> Upload:
         """Take files, or a folder of this machine, into the store. What is there already is not kept twice.
 
-        A dataset becomes one zip, unless it is one. Raises `UploadError`.
+        A dataset of several files becomes one zip. Raises `UploadError`.
         """
         return await to_thread.run_sync(self._add, [Path(path) for path in paths], owner, kind, name)
 
     def _add(self, paths: Sequence[Path], owner: str, kind: Kind, name: str) -> Upload:
-        items = _items(paths)
-        size = self._measure(items, owner)
-        name = name.strip() or _title(paths)
-        staging = Path(tempfile.mkdtemp(prefix="upload-", dir=self._settings.temporary))
         try:
-            folder = staging / FILES
-            folder.mkdir()
-            if kind == "dataset" and not (len(items) == 1 and _is_zip(items[0][1])):
-                packed = _pack(items, staging / "packed.zip", size)
-                items, size = [(f"{_safe(name)}.zip", packed)], packed.stat().st_size
-            digest = hashlib.sha256(kind.encode())
-            size_bytes = sum(self._take(item, folder, digest, size) for item in items)
-            self._keep(folder, digest.hexdigest())
+            items = _items(paths, self._settings.temporary)
+            size = self._measure(items, owner)
+            with tempfile.TemporaryDirectory(
+                prefix="upload-", dir=self._settings.temporary, ignore_cleanup_errors=True
+            ) as staging:
+                return self._store_items(items, size, Path(staging), owner, kind, _one_line(name) or _title(paths))
         except OSError as error:
-            raise UploadError(f"The upload could not be stored: {error.strerror or error}.") from error
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-        upload = Upload(digest=digest.hexdigest(), owner=owner, kind=kind, name=name, size_bytes=size_bytes)
-        return self._store.add_upload(upload)
+            hint = "Delete old jobs or uploads first." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            raise UploadError(f"The upload could not be stored: {error.strerror or error}.", hint=hint) from error
+
+    def _store_items(
+        self, items: Sequence[Item], size: int, staging: Path, owner: str, kind: Kind, name: str
+    ) -> Upload:
+        folder = staging / FILES
+        folder.mkdir()
+        if kind == "dataset" and len(items) > 1:
+            packed = _pack(items, staging / "packed.zip", size)
+            items, size = [(f"{_safe(name)}.zip", packed)], packed.stat().st_size
+        hashed = hashlib.sha256(kind.encode())
+        size_bytes = sum(self._take(item, folder, hashed, size) for item in items)
+        upload = Upload(digest=hashed.hexdigest(), owner=owner, kind=kind, name=name, size_bytes=size_bytes)
+        with files.alone(self._settings.uploads):  # or a deletion could take the files that are found there already
+            self._keep(folder, upload.digest)
+            return self._store.add_upload(upload)
 
     def _measure(self, items: Sequence[Item], owner: str) -> int:
         """Bytes to come, when there is room for them."""
@@ -96,7 +104,7 @@ class Uploads:
         name, path = item
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        digest.update(f"\0{name}\0{path.stat(follow_symlinks=False).st_size}\0".encode())
+        digest.update(f"\0{name}\0{path.stat(follow_symlinks=False).st_size}\0".encode("utf-8", "surrogateescape"))
         ours = path.resolve().is_relative_to(self._settings.temporary.resolve())
         with closing(_open(path, name)) as source:
             if ours:
@@ -141,54 +149,81 @@ class Uploads:
 
     def delete(self, digest: str, owner: str) -> None:
         """Forget it, with its files when nobody else has it. Raises `UploadError` while a job needs it."""
-        try:
-            unneeded = self._store.delete_upload(digest, owner)
-        except WrongStep as error:
-            raise UploadError(str(error), hint="Cancel the job first, or wait until it is done.") from error
-        if unneeded:
-            shutil.rmtree(self._settings.uploads / digest, ignore_errors=True)
+        with files.alone(self._settings.uploads):
+            try:
+                unneeded = self._store.delete_upload(digest, owner)
+            except WrongStep as error:
+                raise UploadError(str(error), hint="Cancel the job first, or wait until it is done.") from error
+            if unneeded:
+                shutil.rmtree(self._settings.uploads / digest, ignore_errors=True)
 
 
 # --- what comes in
 
 
-def _items(paths: Sequence[Path]) -> list[Item]:
-    """All files, by the name they will have, sorted. Raises `UploadError`."""
+def _items(paths: Sequence[Path], received: Path) -> list[Item]:
+    """All files, by the name they will have, sorted. Raises `UploadError`.
+
+    Links are followed to files outside of `received`: there they are a person's own, and datasets often made of them.
+    """
     if not paths:
         raise UploadError("There is no file.")
     missing = next((path for path in paths if not path.exists()), None)
     if missing is not None:
         raise UploadError(f"{missing.name} is not there.", hint="Upload it again.")
-    items = list(_walk(paths[0])) if len(paths) == 1 and paths[0].is_dir() else [(_safe(p.name), p) for p in paths]
+    if len(paths) == 1 and paths[0].is_dir():
+        items = [(path.relative_to(paths[0]).as_posix(), path.resolve()) for path in _walk(paths[0])]
+    else:
+        ours = received.resolve()
+        items = [(_safe(path.name), path if _lies_in(path, ours) else path.resolve()) for path in paths]
     if not items:
         raise UploadError(f"The folder {paths[0].name} is empty.")
     if len(items) > MAX_FILES and len(paths) > 1:
         raise UploadError(f"These are {len(items):,} files.", hint="Put them into one zip.")
     if len({name for name, _ in items}) < len(items):
         raise UploadError("Two files have the same name.", hint="Put them into one zip, in folders.")
+    gone = next((name for name, path in items if not path.exists()), None)
+    if gone is not None:
+        raise UploadError(f"{gone} is a link to nothing.", hint="Remove it, or put the file in its place.")
     return sorted(items)
 
 
-def _walk(folder: Path) -> Iterable[Item]:
-    """The files of a person's own folder. Links are followed to files here, since datasets are often made of them."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = Path(parent, name)
-            if not name.startswith("."):
-                yield path.relative_to(folder).as_posix(), path.resolve()
+def _lies_in(path: Path, folder: Path) -> bool:
+    return (path.parent.resolve() / path.name).is_relative_to(folder)
+
+
+def _walk(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Files of a folder and of those in it, but for hidden ones. A link back to a folder above is not followed."""
+    here = folder.resolve()
+    if here in above:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _walk(path, (*above, here))
+        else:
+            yield path
+
+
+def _one_line(name: str) -> str:
+    """A name as it is shown: without signs that are none, and not endless."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())[:MAX_NAME]
 
 
 def _safe(name: str) -> str:
     """A file name without anything a file system, a terminal or a header would trip over. Its suffix stays."""
     kept = "".join(sign for sign in name if sign.isprintable() and sign not in '/\\:*?"<>|').strip(" .")
     stem, suffix = Path(kept).stem or "file", Path(kept).suffix
+    if len(suffix.encode()) > MAX_SUFFIX:
+        stem, suffix = kept, ""
     room = MAX_NAME - len(suffix.encode())
     return stem.encode()[:room].decode(errors="ignore") + suffix
 
 
 def _title(paths: Sequence[Path]) -> str:
     """What to call it: the graph of a pair, not its weights."""
-    return min(paths, key=lambda path: (path.suffix == ".bin", path.name)).name
+    return _one_line(min(paths, key=lambda path: (path.suffix == ".bin", path.name)).name) or "upload"
 
 
 def _open(path: Path, name: str) -> BinaryIO:
@@ -196,11 +231,6 @@ def _open(path: Path, name: str) -> BinaryIO:
         return files.open_plain(path)
     except OSError as error:
         raise UploadError(f"{name} cannot be read.", hint="Upload a plain file, not a link.") from error
-
-
-def _is_zip(path: Path) -> bool:
-    with closing(_open(path, path.name)) as file:
-        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def _digest(source: BinaryIO, digest: _Hash, copy: BinaryIO | None, limit: int) -> int:
@@ -220,7 +250,7 @@ def _pack(items: Iterable[Item], archive: Path, limit: int) -> Path:
     """Files as a zip, not compressed again: images already are."""
     with zipfile.ZipFile(archive, "x", zipfile.ZIP_STORED) as packed:
         for name, path in items:
-            entry = zipfile.ZipInfo(name, ZIP_DATE)
+            entry = zipfile.ZipInfo(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), ZIP_DATE)
             with closing(_open(path, name)) as source, packed.open(entry, "w", force_zip64=limit > CHUNK * 1024) as out:
                 shutil.copyfileobj(source, out, CHUNK)
     return archive
