@@ -1,15 +1,21 @@
 """Files are served only when a report or a check names them, and never as something a browser would run."""
 
-from collections.abc import AsyncIterator
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from jobs.findings import DatasetFindings, Findings, SamplePicture
+from jobs.report import Artifact
 from otx_web import downloads, services
+from otx_web.guard import LOCAL_OWNER, OWNER_HEADER
 from otx_web.services import Services
 from otx_web.settings import Settings
+from otx_web.store import Upload
 from tests.otx_web import made
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +73,109 @@ async def test_deleted_files_are_gone(house: Services, client: httpx.AsyncClient
     job_id = with_files(house)
     house.store.mark_files_deleted(job_id)
     assert (await client.get(f"/files/jobs/{job_id}/artifacts/model.zip")).status_code == 410
+
+
+async def test_job_that_is_not_there_has_no_files(house: Services, client: httpx.AsyncClient) -> None:
+    job_id = with_files(house)
+    for wrong in (job_id[:-1], job_id.upper(), "x", "%2e%2e", "'"):
+        assert (await client.get(f"/files/jobs/{wrong}/log.txt")).status_code == 404
+    assert house.store.job(job_id) is not None
+    house.store.delete_job(job_id)
+    assert (await client.get(f"/files/jobs/{job_id}/log.txt")).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["log.txt", "artifacts/model.zip", "report.json"])
+@pytest.mark.parametrize(
+    "make",
+    [os.mkfifo, lambda path: path.symlink_to("/etc/passwd"), lambda path: path.mkdir()],
+    ids=["pipe", "link", "dir"],
+)
+async def test_what_a_worker_puts_in_place_of_a_file_is_not_followed(
+    house: Services, client: httpx.AsyncClient, name: str, make: Callable[[Path], None]
+) -> None:
+    job_id = with_files(house)
+    path = house.runner.directory(job_id) / name
+    path.unlink(missing_ok=True)
+    make(path)
+    assert (await client.get(f"/files/jobs/{job_id}/{name}")).status_code == 404
+
+
+async def test_folder_that_became_a_link_is_not_followed(house: Services, client: httpx.AsyncClient) -> None:
+    job_id, other = with_files(house), with_files(house)
+    artifacts = house.runner.directory(job_id) / "artifacts"
+    shutil.rmtree(artifacts)
+    artifacts.symlink_to(house.runner.directory(other) / "artifacts")
+    assert (await client.get(f"/files/jobs/{job_id}/artifacts/model.zip")).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a%00b", "artifacts/%00", "%ff", "artifacts/model.zip/x"])
+async def test_odd_names_are_not_there(house: Services, client: httpx.AsyncClient, name: str) -> None:
+    assert (await client.get(f"/files/jobs/{with_files(house)}/{name}")).status_code == 404
+
+
+async def test_report_that_names_files_elsewhere_gets_none(house: Services, client: httpx.AsyncClient) -> None:
+    """A worker may write what it likes into its report."""
+    secret = house.settings.data / "secret"
+    secret.write_text("secret")
+    paths = (str(secret), "../../secret", "artifacts/../../../secret")
+    artifacts = tuple(Artifact(name="x", path=path, size_bytes=1, sha256="") for path in paths)
+    job = made.job(house, made=made.report(artifacts=artifacts))
+    for path in paths:
+        url = httpx.URL(client.base_url).copy_with(raw_path=f"/files/jobs/{job.id}/{path}".encode())
+        assert (await client.get(url)).status_code == 404
+
+
+# --- pictures of uploads
+
+
+def checked(house: Services, owner: str, picture: str = "pictures/0.png") -> str:
+    """An upload of this owner, with a picture of it that its check made."""
+    digest = "ab" * 32
+    house.store.add_upload(Upload(digest=digest, owner=owner, kind="dataset", name="a.zip", size_bytes=1))
+    found = DatasetFindings(
+        format="",
+        name="a",
+        size_bytes=1,
+        labels=(),
+        images=1,
+        splits=(),
+        calibration=1,
+        validation=1,
+        pictures=(SamplePicture(file=picture, label="cat"),),
+    )
+    house.store.set_findings(digest, Findings(dataset=found))
+    folder = house.uploads.check_folder(digest)
+    (folder / "pictures").mkdir(parents=True)
+    for name in ("pictures/0.png", "pictures/1.png", "log.txt"):
+        (folder / name).write_bytes(b"\x89PNG")
+    return digest
+
+
+async def test_picture_of_ones_own_upload_is_shown(house: Services, client: httpx.AsyncClient) -> None:
+    digest = checked(house, LOCAL_OWNER)
+    answer = await client.get(f"/files/uploads/{digest}/pictures/0.png")
+    assert answer.status_code == 200 and answer.headers["content-type"] == "image/png"
+    assert answer.headers["content-disposition"].startswith("inline")
+    assert "sandbox" in answer.headers["content-security-policy"]
+    for name in ("pictures/1.png", "log.txt", "../files/a.zip", "%2e%2e/files/a.zip"):
+        assert (await client.get(f"/files/uploads/{digest}/{name}")).status_code == 404, name
+
+
+async def test_picture_of_anothers_upload_is_not_there(house: Services, client: httpx.AsyncClient) -> None:
+    digest = checked(house, "someone else")
+    assert (await client.get(f"/files/uploads/{digest}/pictures/0.png")).status_code == 404
+    mine = {OWNER_HEADER: "someone else"}  # what the guard writes; what a client sends under it never gets here
+    assert (await client.get(f"/files/uploads/{digest}/pictures/0.png", headers=mine)).status_code == 200
+
+
+async def test_check_that_names_a_file_elsewhere_shows_none(house: Services, client: httpx.AsyncClient) -> None:
+    (house.settings.data / "secret.png").write_bytes(b"secret")
+    digest = checked(house, LOCAL_OWNER, "../../../secret.png")
+    url = httpx.URL(client.base_url).copy_with(raw_path=f"/files/uploads/{digest}/../../../secret.png".encode())
+    assert (await client.get(url)).status_code == 404
+
+
+# --- comparisons
 
 
 async def test_comparison_as_csv(house: Services, client: httpx.AsyncClient) -> None:
