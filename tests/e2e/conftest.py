@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "tests" / "e2e" / "screenshots"
+PATIENCE_MS = 60_000
+"""A check or a page may take so long on a machine that does other things too."""
 CHROMIUM_FLAGS = [
     "--no-sandbox",  # Chromium's own sandbox does not start as root
     "--disable-gpu",
@@ -77,7 +79,8 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh visitor at a desktop's width."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
     page = context.new_page()
     yield page
     context.close()
