@@ -13,8 +13,9 @@ WORKDIR /app
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 
 # What changes seldom comes first, and PyTorch for processors alone: 0.2 GB, not 3 with CUDA.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 COPY requirements.lock ./
-RUN pip install --no-deps --extra-index-url https://download.pytorch.org/whl/cpu "$(grep '^torch==' requirements.lock)" \
+RUN pip install --no-deps --extra-index-url "$TORCH_INDEX" "$(grep '^torch==' requirements.lock)" \
     && pip install --requirement requirements.lock
 
 COPY pyproject.toml README.md LICENSE app.py ./

@@ -4,8 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# PyTorch for processors alone: 0.2 GB, not 3 with CUDA. Where this index cannot be reached, the ordinary one serves.
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# An index with PyTorch for processors alone, as in the Dockerfile: where the ordinary one brings CUDA, it spares 3 GB.
+TORCH_INDEX ?=
 BENCHMARKS ?= evaluation whole_job
 
 .PHONY: help run test check bench lock
@@ -33,7 +33,7 @@ $(VENV)/run.stamp: pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ echo "No environment could be made. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "Installing into $(VENV), once: about 2 GB, some minutes"
-	@$(PIP) install --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) $$(grep '^torch==' requirements.lock)
+	@$(PIP) install --no-deps $(addprefix --extra-index-url=,$(TORCH_INDEX)) $$(grep '^torch==' requirements.lock)
 	@$(PIP) install -r requirements.lock
 	@$(PIP) install --no-deps --editable .
 	@touch $@
