@@ -62,6 +62,13 @@ def names(archive: Path, limits: ArchiveLimits | None = None) -> list[str]:
         return opened.namelist()
 
 
+def check(archive: Path, limits: ArchiveLimits | None = None) -> None:
+    """Raise BadArchive when `unpack` would, as far as it can be told without unpacking."""
+    limits = limits or ArchiveLimits()
+    with _opened(archive, limits) as opened:
+        _checked(opened.infolist(), archive.stat().st_size, limits)
+
+
 @contextmanager
 def _opened(archive: Path, limits: ArchiveLimits) -> Iterator[zipfile.ZipFile]:
     """Open it, when its list can be held in memory."""

@@ -27,10 +27,8 @@ from jobs.keeper import Command, Start, Work
 ENGINES = (
     "jobs.check",
     "jobs.run",
-    "datumaro.components.dataset",
-    "datumaro.components.environment",
-    "scipy.stats",
-    "sklearn.metrics",
+    "jobs.tasks.classification",
+    "scipy.special",
     "torch",
     "jobs.methods.pot_default",  # before nncf: it says that nothing is to be reported
     "nncf",
@@ -41,6 +39,7 @@ ENGINES = (
     "nncf.quantization.algorithms.fast_bias_correction.openvino_backend",
     "nncf.quantization.algorithms.min_max.openvino_backend",
     "nncf.torch",
+    "datumaro.components.dataset",  # only for datasets with annotations
 )
 """In the order in which a job needs them. The first are all that a job must have."""
 THREADLESS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}

@@ -149,6 +149,7 @@ def _refuse_exported(path: Path) -> CodeInFile:
 
 
 def _read_exported(path: Path, files: list[Path], scratch: Path) -> Imported:
+    archive.check(path)
     import torch
 
     try:

@@ -213,6 +213,14 @@ class TestCode:
         with pytest.raises(BrokenModel, match="cannot be loaded"):
             read(tmp_path, files, allow_code=True)
 
+    def test_exported_program_may_not_be_a_bomb(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "m.pt2", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("m/models/model.json", b"{}")
+            archive.writestr("m/archive_format", b"pt2")
+            archive.writestr("m/data/weights/weight_0", bytes(30 << 20))
+        with pytest.raises(BadArchive, match="zip bomb"):
+            read(tmp_path, {"m.pt2": (tmp_path / "m.pt2").read_bytes()}, allow_code=True)
+
     @pytest.mark.parametrize("file", ["weights.pth", "old.pth", "script.pt"])
     @pytest.mark.parametrize("name", ["model.pt", "model.onnx"])
     def test_pickle_is_refused_always(self, tmp_path: Path, torch_files: Path, file: str, name: str) -> None:
