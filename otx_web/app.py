@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from jobs import sandbox
 from jobs.errors import JobError
 from otx_web import downloads, services
 from otx_web.guard import Guard
@@ -37,8 +38,9 @@ def create_app(settings: Settings) -> ASGIApp:
 
     @app.get("/healthz")
     def healthz() -> dict[str, bool]:
-        """Whether it serves, and whether a job would start at once."""
-        return {"serving": True, "workers_ready": built.workers.ready}
+        """Whether it serves, whether a job would start at once, and whether its worker is shut in."""
+        confined = sandbox.available().confined
+        return {"serving": True, "workers_ready": built.workers.ready, "workers_confined": confined}
 
     pages = shell.build(built).queue(api_open=False)
     pages.state_session_capacity = 500  # half a megabyte each
@@ -77,7 +79,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and sockets:
-            sys.stderr.write(f"OTX Web is at {_address(sockets[0])} (Ctrl-C stops it)\n")
+            lines = (f"OTX Web is at {_address(sockets[0])} (Ctrl-C stops it)", *sandbox.available().notes)
+            sys.stderr.writelines(f"{line}\n" for line in lines)
             sys.stderr.flush()
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from jobs import sandbox
 from jobs.spec import Limits
 
 GIB = 1 << 30
@@ -65,7 +66,9 @@ class Settings(BaseSettings):
     free_bytes: int = Field(default=GIB, ge=0, description="disk space that uploads must leave free")
     keep_days: float | None = Field(default=None, gt=0, description="files of older jobs are deleted; none: kept")
     allow_code: bool | None = Field(
-        default=None, description="whether .pt2, which can run code, is opened; none: only when not public"
+        default=None,
+        description="whether .pt2, which can run code, is opened; none: only when not public. In public never without"
+        " the sandbox (python -m jobs.sandbox says whether there is one)",
     )
 
     @field_validator("allowed_hosts", mode="before")
@@ -119,8 +122,10 @@ class Settings(BaseSettings):
 
     @property
     def code_allowed(self) -> bool:
-        """Whether a .pt2 may be opened, sandboxed."""
-        return not self.public if self.allow_code is None else self.allow_code
+        """Whether a .pt2 may be opened: for strangers, only where the operator says so and workers are shut in."""
+        if not self.public:
+            return self.allow_code is not False
+        return bool(self.allow_code) and sandbox.available().confined
 
     @property
     def limits(self) -> Limits:

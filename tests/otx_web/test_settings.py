@@ -1,12 +1,17 @@
 """What the operator can set, and what it is when nobody does."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from jobs import sandbox
+from jobs.sandbox import Facts
 from otx_web import settings as module
 from otx_web.settings import GIB, Settings
+
+SHUT_IN, OPEN = Facts(landlock=7, seccomp=True), Facts(landlock=0, seccomp=True)
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +56,21 @@ def test_hosts_may_be_given_as_addresses() -> None:
     )
 
 
-def test_operator_may_allow_code_or_not() -> None:
-    assert Settings(public=True, allow_code=True).code_allowed and not Settings(allow_code=False).code_allowed
+@pytest.mark.parametrize(
+    ("given", "facts", "allowed"),
+    [
+        ({"public": False}, OPEN, True),
+        ({"public": False, "allow_code": False}, SHUT_IN, False),
+        ({"public": True}, SHUT_IN, False),
+        ({"public": True, "allow_code": True}, SHUT_IN, True),
+        ({"public": True, "allow_code": True}, OPEN, False),
+    ],
+)
+def test_code_is_opened_for_strangers_only_where_it_is_shut_in(
+    given: dict[str, Any], facts: Facts, allowed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "available", lambda: facts)
+    assert Settings(**given).code_allowed is allowed
 
 
 def test_space_is_public_and_keeps_data_where_it_lasts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
