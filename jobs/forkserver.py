@@ -20,7 +20,7 @@ from typing import Annotated, Literal, NoReturn
 
 from pydantic import Field, TypeAdapter
 
-from jobs import keeper
+from jobs import keeper, optional_torch
 from jobs.frozen import Frozen
 from jobs.keeper import Command, Start, Work
 
@@ -33,6 +33,9 @@ ENGINES = (
     "jobs.methods.pot_default",  # before nncf: it says that nothing is to be reported
     "nncf",
     # NNCF imports these only when it quantizes, and then every job would.
+    "nncf.openvino.engine",
+    "nncf.openvino.hardware.fused_patterns",
+    "nncf.openvino.quantization.ignored_patterns",
     "nncf.openvino.quantization.quantize_model",
     "nncf.quantization.algorithms.bias_correction.openvino_backend",
     "nncf.quantization.algorithms.channel_alignment.openvino_backend",
@@ -46,8 +49,8 @@ THREADLESS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """Libraries that would start a thread as soon as they are loaded."""
 EARLY = 4
 """So many workers may start before all is imported, each of which imports the rest itself."""
-PAUSE_SECONDS = 0.3
-"""After an early worker another often follows, which should not wait for the next import."""
+PAUSE_SECONDS = 1.0
+"""After an early worker another often follows, or the end of all: neither should wait for the next import."""
 END_SECONDS = 4.0
 """How long the keepers may take to end their workers before they are killed."""
 
@@ -230,6 +233,7 @@ def main(work: Work | None = None, *, engines: Sequence[str] = ENGINES, confined
 def _work(command: Command, directory: Path) -> int:
     from jobs.__main__ import work  # it writes to a log of its worker, which there is only in one
 
+    optional_torch.hide()  # no news to a worker forked when it had been imported
     return work(command, directory)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from jobs import archive, sniff
+from jobs import archive, optional_torch, sniff
 from jobs.errors import AlreadyQuantized, BrokenModel, CodeInFile, UnknownFormat, UnsupportedModel
 from jobs.findings import ModelFindings, Node, Port
 
@@ -150,6 +150,7 @@ def _refuse_exported(path: Path) -> CodeInFile:
 
 def _read_exported(path: Path, files: list[Path], scratch: Path) -> Imported:
     archive.check(path)
+    optional_torch.want()
     import torch
 
     try:

@@ -10,15 +10,15 @@ ENGINES = tuple(name for name in forkserver.ENGINES if not name.startswith("jobs
 
 
 def use_all(command: Command, directory: Path) -> int:
-    """Quantize and run a model, and have OpenBLAS, OpenMP and PyTorch work on all cores."""
+    """Quantize and run a model, and have OpenBLAS and PyTorch's OpenMP work on all cores."""
+    assert len(list(Path("/proc/self/task").iterdir())) == 1
+
     import nncf
     import numpy as np
     import openvino as ov
     import torch
     from openvino import opset13 as ops
-    from sklearn.metrics import f1_score
 
-    assert len(list(Path("/proc/self/task").iterdir())) == 1
     random = np.random.default_rng(0)
     image = ops.parameter([1, 3, 16, 16], np.float32)
     weights = ops.constant(random.normal(size=(8, 3, 3, 3)).astype(np.float32))
@@ -32,7 +32,6 @@ def use_all(command: Command, directory: Path) -> int:
     assert np.isfinite(square @ square).all()
     assert torch.isfinite(torch.from_numpy(square) @ torch.from_numpy(square)).all()
     assert torch.get_num_threads() == len(os.sched_getaffinity(0))
-    assert f1_score([0, 1, 1], [0, 1, 0], average="macro") > 0
     return 0
 
 

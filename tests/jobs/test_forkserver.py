@@ -13,10 +13,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from jobs import events, keeper, sandbox
+from jobs import events, keeper, report, sandbox
+from jobs.report import Report
 from jobs.spec import Limits
 from otx_web.settings import Settings
 from otx_web.workers import Exit, Workers
+from tests.jobs import tiny
 
 ROOT = Path(__file__).parents[2]
 ACTS = "tests.jobs.acts"
@@ -290,6 +292,28 @@ async def test_engines_work_on_all_cores_after_every_fork(settings: Settings, tm
                 group.start_soon(note, 2 * pair + 1)
     logs = [(tmp_path / str(number) / "log.txt").read_text() for number in range(6)]
     assert ends == [0] * 6, logs
+
+
+async def test_real_job_runs_shut_in_before_and_after_all_is_imported(settings: Settings, tmp_path: Path) -> None:
+    async with serving(settings, "jobs.forkserver", ready=False) as workers:
+        early = await run_real(workers, tmp_path, "early")
+        assert not workers.ready
+        await until(lambda: workers.ready, 60)
+        late = await run_real(workers, tmp_path, "late")
+    for made in (early, late):
+        assert made.failure is None and made.after is not None and made.verdict is not None
+    assert early.after and late.after and early.after.metrics == late.after.metrics
+    weights = {(tmp_path / name / "artifacts" / "model.bin").read_bytes() for name in ("early", "late")}
+    assert len(weights) == 1  # to the bit, with PyTorch or without
+
+
+async def run_real(workers: Workers, tmp_path: Path, name: str) -> Report:
+    job_dir = tiny.job(tmp_path, name=name)
+    readable = [tmp_path / f"{name}-{kind}" for kind in ("model", "pictures")]
+    end = await workers.run("run", job_dir, readable=readable, writable=[job_dir], limits=Limits())
+    made = report.read(job_dir)
+    assert made is not None, (end, (job_dir / "log.txt").read_text())
+    return made
 
 
 if __name__ == "__main__":
