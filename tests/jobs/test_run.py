@@ -126,6 +126,8 @@ def test_labels_that_do_not_fit_end_in_a_sentence(tmp_path: Path) -> None:
     assert made.status == "failed" and made.failure
     assert made.failure.kind == "label_mismatch" and "blue" in made.failure.message and made.failure.hint
     assert made.failure.stage == "Reading model and dataset"
+    page = (tmp_path / "job" / "artifacts" / "report.html").read_text(encoding="utf-8")
+    assert "The job failed" in page and [one.name for one in made.artifacts] == ["Report"]
 
 
 def test_outputs_that_are_no_numbers_end_in_a_sentence(tmp_path: Path) -> None:
