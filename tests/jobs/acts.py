@@ -87,6 +87,8 @@ def grandchildren(directory: Path) -> int:
                 os._exit(0)
             (directory / f"grandchild{number}").write_text(str(os.getpid()))
             time.sleep(600)
+        if number == 2:
+            os.waitpid(child, 0)
     while len(list(directory.glob("grandchild*"))) < 3:
         time.sleep(0.001)
     return 0
