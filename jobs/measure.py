@@ -46,15 +46,17 @@ def outputs(
     results = [_rows(requests[0], images, place) for place in places]
     pixels = _Rows(images)
     answers = [(place, _Rows(result)) for result, place in zip(results, places, strict=True)]
-    for row in range(len(images)):
-        request = requests[queue.get_idle_request_id()]  # the one that start_async takes
-        request.set_input_tensor(pixels[row])
-        for place, answer in answers:
-            request.set_output_tensor(place, answer[row])
-        queue.start_async()
-        if row % 64 == 0:
-            progress(row)
-    queue.wait_all()
+    try:
+        for row in range(len(images)):
+            request = requests[queue.get_idle_request_id()]  # the one that start_async takes
+            request.set_input_tensor(pixels[row])
+            for place, answer in answers:
+                request.set_output_tensor(place, answer[row])
+            queue.start_async()
+            if row % 64 == 0:
+                progress(row)
+    finally:  # also after an error: a request that still runs would write to memory that is gone
+        queue.wait_all()
     progress(len(images))
     _refuse_not_finite(results)
     return results

@@ -144,13 +144,15 @@ def _answers(compiled: ov.CompiledModel, items: Iterable[Mapping[str, Array]]) -
     queue = ov.AsyncInferQueue(compiled)
     requests = list(queue)
     busy: dict[int, tuple[int, Mapping[str, Array]]] = {}  # the images too: a request does not own them
-    for number, item in enumerate(items):
-        free = queue.get_idle_request_id()  # the one that start_async takes
-        if free in busy:
-            yield busy.pop(free)[0], requests[free]
-        busy[free] = number, item
-        queue.start_async(item, share_inputs=True)
-    queue.wait_all()
+    try:
+        for number, item in enumerate(items):
+            free = queue.get_idle_request_id()  # the one that start_async takes
+            if free in busy:
+                yield busy.pop(free)[0], requests[free]
+            busy[free] = number, item
+            queue.start_async(item, share_inputs=True)
+    finally:  # also when an image is refused: a request that still runs would read memory that is gone
+        queue.wait_all()
     for place, (number, _) in busy.items():
         yield number, requests[place]
 
