@@ -29,6 +29,7 @@ _UPLOAD_PAIR = "Upload the .xml and the .bin that were exported together."
 _QUANTIZING = ("FakeQuantize", "FakeConvert")
 _LOW_BITS = ("i8", "u8", "i4", "u4", "u2", "u3", "u6", "nf4", "f4e2m1", "f8e4m3", "f8e5m2")
 _GENERIC = ("Parameter", "Result", "Constant")
+_MAKES_WEIGHTS = ("Convert", "Subtract", "Multiply", "Reshape", "Transpose", "Unsqueeze")
 _HEAVY = (
     "Convolution",
     "GroupConvolution",
@@ -464,7 +465,7 @@ def _refuse_quantized(model: ov.Model) -> None:
     quantizing = [op.friendly_name for op in model.get_ops() if op.get_type_name() in _QUANTIZING]
     low = [op.friendly_name for op in model.get_ops() if _is_low_weight(op)]
     if quantizing or low:
-        what = f"{len(quantizing)} quantizers" if quantizing else f"weights in 8 bits or fewer in {len(low)} places"
+        what = f"{len(quantizing)} quantizers" if quantizing else "weights in 8 bits or fewer"
         raise AlreadyQuantized(f"This model is already quantized: it holds {what}.")
 
 
@@ -487,11 +488,23 @@ def _refuse_not_numbers(model: ov.Model) -> None:
 
 
 def _is_low_weight(op: ov.Node) -> bool:
-    """A constant of 8 bits or fewer that is turned to float, and big enough to be a weight."""
+    """A constant of 8 bits or fewer that becomes the weights of a product; masks and tables are of such types too."""
     if op.get_type_name() != "Constant" or op.get_element_type().get_type_name() not in _LOW_BITS:
         return False
-    readers = {target.get_node().get_type_name() for target in op.output(0).get_target_inputs()}
-    return "Convert" in readers and int(np.prod(list(op.shape))) >= 64
+    return int(np.prod(list(op.shape))) >= 64 and _feeds_product(op)
+
+
+def _feeds_product(op: ov.Node) -> bool:
+    """Whether it goes into a product, through nothing but what makes weights of bytes."""
+    for target in op.output(0).get_target_inputs():
+        reader = target.get_node()
+        if reader.get_type_name() in (*_HEAVY, "Gather"):
+            return True
+        sources = {reader.input_value(place).get_node().get_type_name() for place in range(reader.get_input_size())}
+        if reader.get_type_name() in _MAKES_WEIGHTS and sources <= {"Constant", *_MAKES_WEIGHTS}:
+            if _feeds_product(reader):
+                return True
+    return False
 
 
 # --- describing

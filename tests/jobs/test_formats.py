@@ -450,6 +450,12 @@ def test_small_table_of_bytes_is_no_quantized_weight(tmp_path: Path) -> None:
     assert read(tmp_path, ir(tmp_path / "made", ov.Model([ops.multiply(entry, table)], [entry])))
 
 
+def test_mask_of_bytes_is_no_quantized_weight(tmp_path: Path) -> None:
+    entry = ops.parameter([1, 16, 16], np.float32)
+    mask = ops.convert(ops.constant(np.tri(16, dtype=np.uint8)[None]), np.float32)
+    assert read(tmp_path, ir(tmp_path / "made", ov.Model([ops.softmax(ops.multiply(entry, mask), 2)], [entry])))
+
+
 # --- described
 
 
