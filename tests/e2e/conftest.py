@@ -63,9 +63,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         log.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium: the system's where there is one, otherwise Playwright's own."""
+    """Chromium: the system's where there is one, otherwise Playwright's own.
+
+    Until the end of its module only: while it is open no other test can have an event loop.
+    """
     found = next(
         (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
     )
