@@ -85,7 +85,8 @@ def grandchildren(directory: Path) -> int:
                 os.setsid()
             if number == 2 and os.fork():
                 os._exit(0)
-            (directory / f"grandchild{number}").write_text(str(os.getpid()))
+            (directory / f"part{number}").write_text(str(os.getpid()))
+            (directory / f"part{number}").rename(directory / f"grandchild{number}")
             time.sleep(600)
         if number == 2:
             os.waitpid(child, 0)

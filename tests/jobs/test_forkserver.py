@@ -173,7 +173,8 @@ async def test_cancelled_worker_is_gone_before_the_call_returns(settings: Settin
         async with anyio.create_task_group() as group:
             group.start_soon(run, workers, tmp_path / "job", "grandchildren_and_hang")
             await until(lambda: events.read(tmp_path / "job")[0])
-            assert len(forkserver_processes() - resting) == 5  # keeper, worker, three grandchildren
+            # keeper, worker, three grandchildren
+            await until(lambda: len(forkserver_processes() - resting) == 5)
             group.cancel_scope.cancel()
         await until(lambda: forkserver_processes() == resting)
 
@@ -230,8 +231,9 @@ async def test_app_killed_leaves_no_process(settings: Settings, tmp_path: Path) 
     app = start_app(settings, directory)
     try:
         await until(lambda: directory.exists() and events.read(directory)[0])
-        running = set(filter(alive, descendants(app.pid)))
-        assert len(running) == 6  # forkserver, keeper, worker, three grandchildren
+        # forkserver, keeper, worker, three grandchildren
+        await until(lambda: len(list(filter(alive, descendants(app.pid)))) == 6)
+        running = descendants(app.pid)
     finally:
         app.kill()
         app.wait()
