@@ -147,8 +147,8 @@ def _answers(compiled: ov.CompiledModel, items: Iterable[Mapping[str, Array]]) -
     try:
         for number, item in enumerate(items):
             free = queue.get_idle_request_id()  # the one that start_async takes
-            if free in busy:
-                yield busy.pop(free)[0], requests[free]
+            if free in busy:  # its image stays until it was looked at: an output may lie in the memory of an input
+                yield busy[free][0], requests[free]
             busy[free] = number, item
             queue.start_async(item, share_inputs=True)
     finally:  # also when an image is refused: a request that still runs would read memory that is gone
