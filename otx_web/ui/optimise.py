@@ -25,7 +25,7 @@ from otx_web.settings import Settings
 from otx_web.store import Kind, Upload
 from otx_web.ui import cards, draft, fields, parts, settings_form
 from otx_web.ui.draft import Draft
-from otx_web.ui.parts import handler
+from otx_web.ui.parts import handler, whole
 
 SOON_SECONDS = 0.15
 """An answer that comes within it needs no word about waiting."""
@@ -57,13 +57,16 @@ element.addEventListener('change', (event) => {
 });
 """
 
+Trials = dict[str | None, asyncio.Future[Findings]]
+"""What each open page is trying on three images, by its session."""
+
 
 def build(services: Services) -> None:
     """Lay the page out and connect it."""
     with gr.Row(elem_classes="ow-intro"):
         gr.HTML(_intro())
         with gr.Row(elem_classes="ow-actions"):
-            trials = {task: gr.Button(f"Try it with the sample: {_task_title(task)}") for task in samples.tasks()}
+            tries = {task: gr.Button(f"Try it with the sample: {_task_title(task)}") for task in samples.tasks()}
     remark = gr.HTML()
     drops: dict[Kind, gr.File] = {}
     found: dict[Kind, gr.HTML] = {}
@@ -92,22 +95,26 @@ def build(services: Services) -> None:
     settling = form.edit(handler(settle, services), asked, settled, js=COLLECTED, **lately)
     settling.then(None, address, None, js=REMEMBERED, **parts.LIGHT)
     shown = [found["model"], note, button]
-    slowly = {**parts.WORKING, "trigger_mode": "always_last"}
-    rehearsing = settling.then(handler(rehearse, services), [address, config], shown, **slowly)
-    form.stop(None, None, None, cancels=[rehearsing], **parts.LIGHT)
+    trials: Trials = {}
+    settling.then(handler(whole(rehearse), services, trials), [address, config], shown, **lately)
+    form.stop(handler(stop, trials), None, None, **parts.LIGHT)
 
     def settle_after(event: Any) -> None:
         event.then(None, None, None, js=CHANGED, **parts.LIGHT)
 
     opened = [remark, *found.values(), model, dataset, *settled]
-    settle_after(gr.on(fn=handler(open_page, services), inputs=arrival, outputs=opened, js=OPENED, **parts.WORKING))
+    settle_after(
+        gr.on(fn=handler(whole(open_page), services), inputs=arrival, outputs=opened, js=OPENED, **parts.LIGHT)
+    )
     for kind in KINDS:
         drop, digest, card = drops[kind], digests[kind], found[kind]
-        settle_after(drop.upload(handler(take, services, kind), drop, [drop, digest, card], **parts.WORKING))
-        settle_after(card.pick(handler(pick, services, kind), None, [digest, card], **parts.WORKING))
-    for task, trial in trials.items():
+        coming = drop.upload(handler(busy, 1), None, [card], **parts.LIGHT)
+        settle_after(coming.then(handler(whole(take), services, kind), drop, [drop, digest, card], **parts.LIGHT))
+        settle_after(card.pick(handler(whole(pick), services, kind), None, [digest, card], **parts.LIGHT))
+    for task, sample in tries.items():
         brought = [model, dataset, *found.values()]
-        settle_after(trial.click(handler(take_sample, services, task), None, brought, **parts.WORKING))
+        coming = sample.click(handler(busy, len(KINDS)), None, list(found.values()), **parts.LIGHT)
+        settle_after(coming.then(handler(whole(take_sample), services, task), None, brought, **parts.LIGHT))
     sent = [started, form, note, button]
     sending = button.click(handler(start, services), asked, sent, js=STARTED, **parts.LIGHT)
     sending.then(None, started, None, js=LEFT, **parts.LIGHT)
@@ -153,6 +160,12 @@ def _task_title(task: str) -> str:
 
 
 # --- handlers: uploads come in
+
+
+def busy(cards_: int) -> Any:
+    """A sign of life on so many cards, until their uploads have been looked into."""
+    signs = tuple(parts.working("Looking into it…") for _ in range(cards_))
+    return signs if cards_ > 1 else signs[0]
 
 
 async def open_page(services: Services, address: str, config: str, request: gr.Request) -> AsyncIterator[Any]:
@@ -411,7 +424,9 @@ def settle(
     return _settled(services, _look(services, asked, owner_of(request)))
 
 
-async def rehearse(services: Services, address: str, config: str, request: gr.Request) -> AsyncIterator[Any]:
+async def rehearse(
+    services: Services, trials: Trials, address: str, config: str, request: gr.Request
+) -> AsyncIterator[Any]:
     """The model looked into again where its settings changed; then what a trial on three images told, beside Start."""
     owner = owner_of(request)
     look = _look(services, draft.read(address, config), owner)
@@ -432,14 +447,28 @@ async def rehearse(services: Services, address: str, config: str, request: gr.Re
             yield gr.skip(), _note(services, look), gr.update(interactive=False)
             return
         trial = asyncio.ensure_future(services.runner.preview(_rehearsed(forms.build_spec(services, _order(look)))))
+        stop(trials, request)
+        trials[request.session_hash] = trial
         async for seconds in _waiting([trial]):
             if not trial.done():
                 yield gr.skip(), _for_long("Trying it on three images", seconds), gr.update(interactive=True)
+        if trial.cancelled():  # by `stop`
+            yield gr.skip(), gr.skip(), gr.skip()
+            return
         found = trial.result()
     except JobError as error:
         yield gr.skip(), parts.notice(error.message, "bad", error.hint), gr.update(interactive=False)
         return
+    finally:
+        if (latest := trials.get(request.session_hash)) is not None and latest.done():
+            del trials[request.session_hash]
     yield gr.skip(), _tried(services, found), gr.update(interactive=not found.blocked)
+
+
+def stop(trials: Trials, request: gr.Request) -> None:
+    """End what this page is trying: its settings change, or the job itself needs the machine now."""
+    if (trial := trials.pop(request.session_hash, None)) is not None:
+        trial.cancel()
 
 
 async def start(

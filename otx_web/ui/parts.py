@@ -222,5 +222,20 @@ def _sentence(error: Exception, function: Callable[..., Any]) -> Exception:
 LIGHT: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """For events whose handler takes milliseconds: not behind the queue, no spinner, not in any API."""
 
-WORKING: Mapping[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
-"""For events whose handler works for a while and says so itself by yielding."""
+
+def whole(function: Callable[..., AsyncIterator[tuple[Any, ...]]]) -> Callable[..., Any]:
+    """What an async generator has come to at its end, in one answer: of each output the last that it did not skip.
+
+    Gradio streams what a generator yields over a connection that it closes after each event; an event that comes in at
+    that moment is thrown away with it, and the page waits for ever. An answer to a request cannot be lost like that.
+    """
+
+    @wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        answer: list[Any] = []
+        async for values in function(*args, **kwargs):
+            answer = answer or [gr.skip()] * len(values)
+            answer = [old if new == gr.skip() else new for old, new in zip(answer, values, strict=True)]
+        return tuple(answer)
+
+    return wrapper

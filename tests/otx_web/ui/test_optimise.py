@@ -249,7 +249,7 @@ async def test_configuration_file_shows_what_becomes_of_its_keys(
 async def test_rehearsal_tells_time_and_memory(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
     address = settle(house, visit, **pair).address
     async with serving(house):
-        steps = await every(optimise.rehearse(house, address, "", visit()))
+        steps = await every(optimise.rehearse(house, {}, address, "", visit()))
     _, note, button = steps[-1]
     assert "About 30 s, 600 MB of memory, estimated from three images." in plain(note)
     assert button["interactive"]
@@ -260,13 +260,13 @@ async def test_rehearsal_looks_into_the_model_again_when_its_settings_changed(
 ) -> None:
     async with serving(house):
         for _ in range(2):
-            await every(optimise.rehearse(house, f"model={pair['model']}&set=layout%3DNHWC", "", visit()))
+            await every(optimise.rehearse(house, {}, f"model={pair['model']}&set=layout%3DNHWC", "", visit()))
     checks = house.uploads.check_folder(pair["model"]).with_name("checks")
     assert checks.read_text() == "1"
 
 
 async def test_rehearsal_of_nothing_is_none(house: Services, visit: Visit) -> None:
-    ((_, note, button),) = await every(optimise.rehearse(house, "", "", visit()))
+    ((_, note, button),) = await every(optimise.rehearse(house, {}, "", "", visit()))
     assert "Choose a model" in note
     assert not button["interactive"]
 
