@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from jobs import stats
 from jobs.errors import BadOutputs, UnsupportedModel
+from jobs.intervals import Interval
 from jobs.report import Layer, Rate, Speed
 
 Array = NDArray[Any]
@@ -160,10 +161,10 @@ class _Blocks:
             precision=precision,
         )
 
-    def ratio(self, after: str, before: str) -> stats.Interval:
+    def ratio(self, after: str, before: str) -> Interval:
         return stats.ratio(np.array(self.throughput[after]), np.array(self.throughput[before]))
 
-    def latency_ratio(self, after: str, before: str) -> stats.Interval:
+    def latency_ratio(self, after: str, before: str) -> Interval:
         return stats.ratio(np.array(self.latency[before]), np.array(self.latency[after]))
 
 

@@ -1,30 +1,17 @@
 """Intervals and tests: how far a measured difference can be believed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from jobs.intervals import Interval
 
 Floats = NDArray[np.float64]
 
 _RESAMPLES = 2000
 _COSTLY_RESAMPLES = 200
 _ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def half_width(self) -> float:
-        """Half the distance between the ends."""
-        return (self.high - self.low) / 2
 
 
 def paired_mean(differences: Floats, *, seed: int = 0) -> Interval:

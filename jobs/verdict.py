@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from jobs import stats
+from jobs.intervals import Interval
 from jobs.report import NextStep, Verdict
 from jobs.spec import JobSpec, Preset
-from jobs.stats import Interval
 
 _ATTENTION = frozenset({"MatMul", "Softmax"})
 

@@ -9,8 +9,8 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from jobs.findings import ModelFindings
+from jobs.intervals import Interval
 from jobs.spec import TaskName
-from jobs.stats import Interval
 
 Array = NDArray[Any]
 

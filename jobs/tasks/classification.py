@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from jobs import formats, metrics, stats
 from jobs.errors import BadOption, LabelMismatch, UnsupportedModel, WrongTask
 from jobs.findings import ModelFindings
+from jobs.intervals import Interval
 from jobs.spec import TaskName
 from jobs.tasks import Array, Bound, Metric, Scores, Task
 
@@ -260,7 +261,7 @@ def _auroc(predictions: Array, onehot: NDArray[np.int64]) -> dict[str, float]:
     return {} if value is None else {"auroc": value}
 
 
-def compare(before: Scores, after: Scores) -> stats.Interval:
+def compare(before: Scores, after: Scores) -> Interval:
     """Accuracy is a mean over images, so the paired bootstrap is over per-image differences."""
     return stats.paired_mean(before.per_image - after.per_image)
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats as theirs
 
 from jobs import stats
-from jobs.stats import Interval
+from jobs.intervals import Interval
 
 
 def outcomes(worse: int, better: int, images: int) -> np.ndarray:

@@ -3,9 +3,9 @@
 import pytest
 
 from jobs import verdict
+from jobs.intervals import Interval
 from jobs.report import Verdict
 from jobs.spec import JobSpec, PotDefault, Source
-from jobs.stats import Interval
 
 SOURCE = Source(name="a", digest="aa", path="a")
 SECONDS = {"read": 1.0, "before": 5.0, "quantize": 10.0, "total": 16.0}
