@@ -349,6 +349,8 @@ def _list(given: argparse.Namespace) -> int:
         return SUCCEEDED
     if found.rows:
         _tell(terminal.table(found.rows))
+    elif not found.total:
+        _complain("There are no such jobs.")
     if more := found.total - len(found.rows):
         _complain(f"{more:,} more: --limit {found.total} shows them all.")
     return SUCCEEDED

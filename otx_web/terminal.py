@@ -200,7 +200,7 @@ def _speed(speed: Speed | None) -> list[str]:
     ratio = Interval(speed.ratio, speed.ratio_low, speed.ratio_high)
     word = "faster" if ratio.low > 1 else "slower" if ratio.high < 1 else "no clear difference in speed"
     before, after = intervals.throughput(speed.before), intervals.throughput(speed.after)
-    rates = f"{intervals.rounded(before.value, before.half_width)} → {numbers.throughput(after.value)}"
+    rates = " → ".join(intervals.rounded(one.value, one.half_width) for one in (before, after)) + " images/s"
     within = f"95 % interval {intervals.times_ends(ratio)}"
     lines = [f"{intervals.times(ratio)} {word}: {rates} ({within}), against {speed.reference}"]
     if speed.fp32_ratio is not None:

@@ -244,6 +244,8 @@ def test_jobs_list_filters(built: services.Services, capsys: pytest.CaptureFixtu
     assert waiting.id in told and done.id not in told
     assert cli.main(["jobs", "list", "--limit", "1"]) == 0
     assert "1 more" in capsys.readouterr().err
+    assert cli.main(["jobs", "list", "--text", "nowhere"]) == 0
+    assert "There are no such jobs." in capsys.readouterr().err
     assert cli.main(["jobs", "list", "--state", "lost"]) == 2
 
 

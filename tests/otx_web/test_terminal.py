@@ -140,7 +140,7 @@ def test_a_job_that_lost_accuracy_is_told_with_the_next_step(parts: Services) ->
     report = made.report(verdict=made.verdict("lost", 0.03, next=(made.STEP,)))
     told = terminal.job(made.job(parts, made=report), Path("/out"))
     assert "ACCURACY LOST. Accuracy 80.5 % → 80.4 % (−3.0 points, 95 % interval −3.5 to −2.5, limit −1.0)" in told
-    assert "1.40× faster: 3,600 → 5,043 images/s (95 % interval 1.37 to 1.43)" in told
+    assert "1.40× faster: 3,600 → 5,040 images/s (95 % interval 1.37 to 1.43)" in told
     assert "3.8× smaller: 1.07 MB → 283 kB" in told
     assert "Use the mixed preset: --set preset=mixed" in told
     assert "Files: /out" in told
