@@ -29,11 +29,9 @@ UPLOAD_PATH = "/gradio_api/upload"
 SPARE = 1 << 20  # bytes around the files of an upload
 CLOSED = re.compile(r"/+(gradio_api|monitoring|custom_component|login|logout|token|docs|redoc|openapi\.json)\b", re.I)
 """Gradio's own routes. Some run programs, fetch what others name, or hand out files to whoever knows their path."""
-OPEN = re.compile(
-    r"/gradio_api/(queue/(join|data)|run/predict|cancel|reset|heartbeat/\w+|upload|upload_progress|startup-events|app_id)/?"
-)
+OPEN = re.compile(r"/gradio_api/(run/predict|reset|heartbeat/\w+|upload|upload_progress|startup-events|app_id)/?")
 """Those of them that the pages need. Each handler behind them asks by itself whose request it is."""
-EVENTS = ("/gradio_api/queue/join", "/gradio_api/run/predict")
+EVENTS = ("/gradio_api/run/predict",)
 SECURITY = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",

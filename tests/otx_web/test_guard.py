@@ -112,14 +112,14 @@ async def _pieces(count: int, size: int = 1 << 16) -> AsyncIterator[bytes]:
         yield bytes(size)
 
 
-@pytest.mark.parametrize("path", ["/form", "/gradio_api/queue/join", "/gradio_api/upload"])
+@pytest.mark.parametrize("path", ["/form", "/gradio_api/run/predict", "/gradio_api/upload"])
 async def test_body_too_large_by_its_own_word(settings: Settings, path: str) -> None:
     async with client(settings, max_upload_bytes=MAX_BODY) as visitor:
         answer = await visitor.post(path, content=bytes(MAX_BODY + SPARE + 1))
     assert answer.status_code == 413 and "too large" in answer.text
 
 
-@pytest.mark.parametrize("path", ["/form", "/gradio_api/queue/join"])
+@pytest.mark.parametrize("path", ["/form", "/gradio_api/run/predict"])
 async def test_body_too_large_without_a_word(settings: Settings, path: str) -> None:
     """Sent in pieces, without a length; what a multipart field without a file name does not limit is limited here."""
     async with client(settings) as visitor:
@@ -176,13 +176,10 @@ async def test_full_disk_takes_no_uploads(settings: Settings, monkeypatch: pytes
 @pytest.mark.parametrize(
     "path",
     [
-        "/gradio_api/queue/join",
-        "/gradio_api/queue/data",
         "/gradio_api/run/predict",
         "/gradio_api/heartbeat/a1b2",
         "/gradio_api/upload",
         "/gradio_api/upload_progress",
-        "/gradio_api/cancel",
         "/jobs",
         "/files/jobs/1/log.txt",
         "/theme.css",
@@ -243,7 +240,7 @@ def data(path: object, **more: object) -> bytes:
     ).encode()
 
 
-@pytest.mark.parametrize("route", ["/gradio_api/queue/join", "/gradio_api/run/predict", "/gradio_api/run/predict/"])
+@pytest.mark.parametrize("route", ["/gradio_api/run/predict", "/gradio_api/run/predict/"])
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -391,7 +388,7 @@ async def visitor(served: tuple[Any, Any]) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_nothing_of_gradios_is_open_by_accident(served: tuple[Any, Any], visitor: httpx.AsyncClient) -> None:
     """Also after an update of Gradio, which may bring new routes."""
-    wanted = {"queue/join", "queue/data", "run/{api_name}", "cancel", "reset", "heartbeat/{session_hash}", "upload"}
+    wanted = {"run/{api_name}", "reset", "heartbeat/{session_hash}", "upload"}
     wanted |= {"upload_progress", "startup-events", "app_id"}
     paths = {path for path in paths_of(served[1].routes) if path.startswith("/gradio_api")}
     assert {f"/gradio_api/{path}" for path in wanted} <= paths, "the pages need these"
@@ -410,15 +407,13 @@ async def test_pages_and_their_handlers_answer(served: tuple[Any, Any], visitor:
     assert answer.status_code == 200 and "data" in answer.json()
 
 
-async def test_queue_cannot_be_passed_by(served: tuple[Any, Any], visitor: httpx.AsyncClient) -> None:
+async def test_nothing_waits_in_gradios_queue(served: tuple[Any, Any], visitor: httpx.AsyncClient) -> None:
+    """What waits there can be lost when its stream closes; and a full queue would refuse every page."""
     blocks = served[1].get_blocks()
-    heavy = [number for number, fn in blocks.fns.items() if fn.queue and fn.fn]
-    assert heavy and blocks.api_open is False
-    for number in heavy:
-        answer = await visitor.post(
-            "/gradio_api/run/predict", json={"data": [], "fn_index": number, "session_hash": "a"}
-        )
-        assert answer.status_code == 404
+    assert blocks.api_open is False
+    assert not [fn.name for fn in blocks.fns.values() if fn.fn and fn.queue]
+    for path in ("queue/join", "queue/data", "cancel"):
+        assert (await visitor.post(f"/gradio_api/{path}", json={"data": []})).status_code == 404
 
 
 async def test_upload_cannot_be_read_back(served: tuple[Any, Any], visitor: httpx.AsyncClient) -> None:
