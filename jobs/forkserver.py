@@ -29,7 +29,6 @@ ENGINES = (
     "jobs.run",
     "jobs.tasks.classification",
     "scipy.special",
-    "torch",
     "jobs.methods.pot_default",  # before nncf: it says that nothing is to be reported
     "nncf",
     # NNCF imports these only when it quantizes, and then every job would.
@@ -41,7 +40,6 @@ ENGINES = (
     "nncf.quantization.algorithms.channel_alignment.openvino_backend",
     "nncf.quantization.algorithms.fast_bias_correction.openvino_backend",
     "nncf.quantization.algorithms.min_max.openvino_backend",
-    "nncf.torch",
     "datumaro.components.dataset",  # only for datasets with annotations
 )
 """In the order in which a job needs them. The first are all that a job must have."""
@@ -220,6 +218,7 @@ def main(work: Work | None = None, *, engines: Sequence[str] = ENGINES, confined
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     os.environ.update(THREADLESS)
+    optional_torch.hide()  # 150 MB that POT's methods do without; a worker that wants it imports it itself
     code = 1
     try:
         Forkserver(requests, answers, work=work or _work, confined=confined).serve(engines)
@@ -233,7 +232,6 @@ def main(work: Work | None = None, *, engines: Sequence[str] = ENGINES, confined
 def _work(command: Command, directory: Path) -> int:
     from jobs.__main__ import work  # it writes to a log of its worker, which there is only in one
 
-    optional_torch.hide()  # no news to a worker forked when it had been imported
     return work(command, directory)
 
 

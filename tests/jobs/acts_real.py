@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from jobs import forkserver
+from jobs import forkserver, optional_torch
 from jobs.keeper import Command
 
 ENGINES = tuple(name for name in forkserver.ENGINES if not name.startswith("jobs."))
@@ -16,8 +16,10 @@ def use_all(command: Command, directory: Path) -> int:
     import nncf
     import numpy as np
     import openvino as ov
-    import torch
     from openvino import opset13 as ops
+
+    optional_torch.want()
+    import torch
 
     random = np.random.default_rng(0)
     image = ops.parameter([1, 3, 16, 16], np.float32)
