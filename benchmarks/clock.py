@@ -38,9 +38,9 @@ def benchmark_app(model: Path, *, hint: str = "throughput", run_seconds: int = 1
     command = [str(BENCHMARK_APP), "-m", str(model), "-d", "CPU", "-hint", hint, "-t", str(run_seconds)]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     fps = re.search(r"Throughput:\s+([\d.]+)", told)
-    median = re.search(r"Median:\s+([\d.]+)", told)
+    median = re.search(r"Median:\s+([\d.]+) (ms|us)", told)
     assert fps and median, told
-    return float(fps[1]), float(median[1])
+    return float(fps[1]), float(median[1]) / (1000 if median[2] == "us" else 1)
 
 
 def say(text: str) -> None:
