@@ -1,6 +1,6 @@
 """Whether the original makes sense on a few labelled images, before anybody asks what quantizing costs it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from jobs import data, measure, stats
@@ -14,16 +14,9 @@ _IMAGES = 64
 _SURE = 0.01  # p below which a difference is none of chance's
 
 
-@dataclass(frozen=True)
-class Trial:
-    """The original on the same few images, prepared in one way."""
-
-    scores: Scores
-
-    @property
-    def right(self) -> float:
-        """Share of images answered right."""
-        return float(self.scores.per_image.mean())
+def is_guessing(pair: Pair, value: float) -> bool:
+    """Whether so much on the primary metric is hardly more than guessing reaches."""
+    return value <= 1.5 * pair.task.chance(pair.bound)
 
 
 def doubts(pair: Pair, device: str, scratch: Path) -> list[Problem]:
@@ -38,43 +31,48 @@ def doubts(pair: Pair, device: str, scratch: Path) -> list[Problem]:
     decoded = data.decode(few, pair.entry.resize, scratch)
     real = pair.task.truth([sample.target for sample in decoded.samples], pair.bound)
 
-    def tried(entry: ImageInput) -> Trial:
+    def tried(entry: ImageInput) -> Scores:
         compiled = measure.compile_for(entry.embed(pair.imported.model), device, "throughput")
         outputs = measure.outputs(compiled, decoded.pixels, pair.bound.outputs)
-        return Trial(pair.task.score(pair.task.predict(outputs, pair.bound), real, pair.bound))
+        return pair.task.score(pair.task.predict(outputs, pair.bound), real, pair.bound)
 
     as_set = tried(pair.entry)
     if pair.entry.channels == 3:
         swapped = tried(replace(pair.entry, reverse=not pair.entry.reverse))
         if _better(swapped, as_set):
             return [_swap(pair.entry, as_set, swapped, len(few))]
-    if as_set.right <= 1.5 * pair.task.chance(pair.bound):
+    if is_guessing(pair, _right(as_set)):
         return [_guessing(as_set, len(few))]
     return []
 
 
-def _better(one: Trial, other: Trial) -> bool:
+def _right(scores: Scores) -> float:
+    """Share of images answered right."""
+    return float(scores.per_image.mean())
+
+
+def _better(one: Scores, other: Scores) -> bool:
     """Exact McNemar test on the images that only one of them answers right."""
-    difference = one.scores.per_image - other.scores.per_image
+    difference = one.per_image - other.per_image
     gained, lost = int((difference > 0).sum()), int((difference < 0).sum())
     return gained > lost and stats.mcnemar(lost, gained) < _SURE
 
 
-def _swap(entry: ImageInput, as_set: Trial, swapped: Trial, images: int) -> Problem:
+def _swap(entry: ImageInput, as_set: Scores, swapped: Scores, images: int) -> Problem:
     wish = "off" if entry.reverse else "on"
     return Problem(
         level="warning",
         where="settings",
-        message=f"With red and blue swapped, the original is right on {swapped.right:.0%} of {images} images instead of"
-        f" {as_set.right:.0%}.",
+        message=f"With red and blue swapped, the original is right on {_right(swapped):.0%} of {images} images"
+        f" instead of {_right(as_set):.0%}.",
         hint=f"Turn “Blue first” (reverse_input_channels) {wish}, unless you know better.",
     )
 
 
-def _guessing(as_set: Trial, images: int) -> Problem:
+def _guessing(as_set: Scores, images: int) -> Problem:
     return Problem(
         level="warning",
         where="settings",
-        message=f"The original is right on only {as_set.right:.0%} of {images} images, hardly more than guessing.",
+        message=f"The original is right on only {_right(as_set):.0%} of {images} images, hardly more than guessing.",
         hint="Check the order of labels and of colours, mean and scale: then any number below would mean nothing.",
     )

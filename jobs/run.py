@@ -21,6 +21,7 @@ from jobs import (
     measure,
     methods,
     pictures,
+    plausibility,
     report,
     report_page,
     spec,
@@ -98,7 +99,7 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
     real = task.truth([sample.target for sample in validation.samples], bound) if pair.labelled else None
 
     with stages.stage("before"):
-        outputs = _baseline(pair, wanted, validation, job_dir, stages)
+        outputs = _baseline(pair, wanted, validation, job_dir, stages, cpu=draft["hardware"].cpu)
         predictions = task.predict(outputs, bound)
         expected = task.agreement(predictions, bound) if real is None else real
         before = Answers(predictions, task.score(predictions, expected, bound))
@@ -207,14 +208,15 @@ def _prepared(pair: Pair, calibration: Decoded) -> Prepared:
 # --- answers
 
 
-def _baseline(pair: Pair, wanted: JobSpec, validation: Decoded, job_dir: Path, stages: Stages) -> list[Array]:
+def _baseline(
+    pair: Pair, wanted: JobSpec, validation: Decoded, job_dir: Path, stages: Stages, *, cpu: str
+) -> list[Array]:
     """The original's outputs: an earlier job's where nothing changed, else asked for now.
 
     In FP32, also where the machine prefers BF16: what the upload is worth must not hang on who measures it.
     """
     folder = (job_dir / wanted.baselines).resolve() if wanted.baselines else None
     names = tuple(sample.name for sample in validation.samples)
-    cpu = hardware.describe(wanted.device).cpu
     key = baselines.key(pair, names, device=wanted.device, cpu=cpu)
     known = baselines.recall(folder, key)
     if known is not None and all(len(output) == len(names) for output in known):
@@ -239,9 +241,8 @@ def _tell(stages: Stages, which: Any, scores: Scores) -> None:
 
 def _doubt(pair: Pair, scores: Scores) -> str:
     """A sentence where the original itself is no better than guessing: then its preparation is wrong, not INT8."""
-    metric = pair.task.metrics[0].name
-    value = scores.metrics[metric]
-    if not pair.labelled or value > 1.5 * pair.task.chance(pair.bound):
+    value = scores.metrics[pair.task.metrics[0].name]
+    if not pair.labelled or not plausibility.is_guessing(pair, value):
         return ""
     return (
         f"The original model itself reaches only {value:.1%}, hardly more than guessing. Check the order of labels and"
