@@ -103,9 +103,8 @@ def build(services: Services) -> None:
         event.then(None, None, None, js=CHANGED, **parts.LIGHT)
 
     opened = [remark, *found.values(), model, dataset, *settled]
-    settle_after(
-        gr.on(fn=handler(whole(open_page), services), inputs=arrival, outputs=opened, js=OPENED, **parts.LIGHT)
-    )
+    opening = gr.on(fn=handler(open_page, services), inputs=arrival, outputs=opened, js=OPENED, **parts.LIGHT)
+    settle_after(opening.then(handler(whole(seen), services), [model, dataset], list(found.values()), **parts.LIGHT))
     for kind in KINDS:
         drop, digest, card = drops[kind], digests[kind], found[kind]
         coming = drop.upload(handler(busy, 1), None, [card], **parts.LIGHT)
@@ -168,8 +167,8 @@ def busy(cards_: int) -> Any:
     return signs if cards_ > 1 else signs[0]
 
 
-async def open_page(services: Services, address: str, config: str, request: gr.Request) -> AsyncIterator[Any]:
-    """Everything as the address says; what has not been looked into yet is."""
+async def open_page(services: Services, address: str, config: str, request: gr.Request) -> tuple[Any, ...]:
+    """Everything as the address says; `seen` brings what has not been looked into yet."""
     owner = owner_of(request)
     wanted = parse_qs(address.lstrip("?"))
     begun, remark = draft.read(address, config), Markup()
@@ -182,14 +181,29 @@ async def open_page(services: Services, address: str, config: str, request: gr.R
     gone = [NAMES[kind] for kind, upload in brought.items() if upload is None and getattr(begun, kind)]
     if gone:
         remark = parts.notice(f"The {' and the '.join(gone)} of this address is not among your uploads.", "unsure")
-    shown = {kind: _found(services, owner, kind, upload) for kind, upload in brought.items()}
-    digests = (upload.digest if upload else "" for upload in brought.values())
-    yield remark, *shown.values(), *digests, *_settled(services, _look(services, begun, owner), adopt=True)
-    unseen = {kind: upload for kind, upload in brought.items() if upload and upload.findings is None}
+    unseen = _unseen(brought)
+    signs = {kind: parts.working(f"Looking into {upload.name}…") for kind, upload in unseen.items()}
+    shown = (_found(services, owner, kind, upload, busy=signs.get(kind)) for kind, upload in brought.items())
+    digests = [upload.digest if upload else "" for upload in brought.values()]
+    return remark, *shown, *digests, *_settled(services, _look(services, begun, owner), adopt=True)
+
+
+async def seen(services: Services, model: str, dataset: str, request: gr.Request) -> AsyncIterator[Any]:
+    """The cards of what the page was opened with, where it had not been looked into yet."""
+    owner = owner_of(request)
+    brought = {
+        kind: _upload(services, kind, digest, owner) for kind, digest in zip(KINDS, (model, dataset), strict=True)
+    }
+    unseen = _unseen(brought)
     if not unseen:
+        yield gr.skip(), gr.skip()
         return
     async for news in _looking(services, owner, unseen):
-        yield gr.skip(), *(shown | news).values(), *[gr.skip()] * 7
+        yield tuple(news.get(kind, gr.skip()) for kind in KINDS)
+
+
+def _unseen(brought: Mapping[Kind, Upload | None]) -> dict[Kind, Upload]:
+    return {kind: upload for kind, upload in brought.items() if upload and upload.findings is None}
 
 
 async def take(services: Services, kind: Kind, files: list[str] | None, request: gr.Request) -> AsyncIterator[Any]:

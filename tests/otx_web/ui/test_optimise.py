@@ -38,6 +38,15 @@ async def pair(shelf: Shelf) -> Mapping[Kind, str]:
     }
 
 
+async def opening(house: Services, address: str, config: str, request: gr.Request) -> list[Any]:
+    """What the page says at once, and what it says when it has looked into what is new."""
+    at_once = await optimise.open_page(house, address, config, request)
+    if not (model := house.store.upload(at_once[3], "local")) or model.findings is not None:
+        return [at_once]
+    later = [(at_once[0], *cards) async for cards in optimise.seen(house, at_once[3], at_once[4], request)]
+    return [at_once, *later]
+
+
 async def every(steps: AsyncIterator[Any]) -> list[Any]:
     return [step async for step in steps]
 
@@ -134,7 +143,7 @@ async def test_what_was_uploaded_earlier_can_be_chosen(house: Services, visit: V
 async def test_sample_brings_both(house: Services, visit: Visit) -> None:
     async with serving(house):
         steps = await every(optimise.take_sample(house, "classification", visit()))
-        opened = await every(optimise.open_page(house, "?sample=classification", "", visit()))
+        opened = await opening(house, "?sample=classification", "", visit())
     model, dataset, *cards = steps[-1]
     assert "digits.xml" in cards[0]
     assert "digits.zip" in cards[1]
@@ -336,8 +345,8 @@ async def test_start_that_the_queue_refuses_says_why(house: Services, visit: Vis
 
 async def test_address_brings_everything_back(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
     address = settle(house, visit, "template=efficientnet_b0&set=preset%3Dmixed", **pair).address
-    ((remark, model_card, dataset_card, model, dataset, form, _, button, kept, _),) = await every(
-        optimise.open_page(house, f"?{address}", "", visit())
+    ((remark, model_card, dataset_card, model, dataset, form, _, button, kept, _),) = await opening(
+        house, f"?{address}", "", visit()
     )
     assert remark == ""
     assert "resnet20.onnx" in model_card
@@ -352,7 +361,7 @@ async def test_address_with_uploads_of_others_shows_nothing_of_them(
     house: Services, visit: Visit, shelf: Shelf
 ) -> None:
     theirs = await shelf.put("model", MODEL, owner="someone", name="secret.onnx")
-    ((remark, *shown),) = await every(optimise.open_page(house, f"?model={theirs.digest}", "", visit()))
+    ((remark, *shown),) = await opening(house, f"?model={theirs.digest}", "", visit())
     assert "The model of this address is not among your uploads." in remark
     assert "secret" not in "".join(str(one) for one in shown)
 
@@ -360,7 +369,7 @@ async def test_address_with_uploads_of_others_shows_nothing_of_them(
 async def test_unchecked_upload_of_an_address_is_looked_into(house: Services, visit: Visit, shelf: Shelf) -> None:
     upload = await shelf.put("model", None)
     async with serving(house):
-        steps = await every(optimise.open_page(house, f"?model={upload.digest}", "", visit()))
+        steps = await opening(house, f"?model={upload.digest}", "", visit())
     assert len(steps) > 1
     assert "ONNX" in steps[-1][1]
 
@@ -371,7 +380,7 @@ async def test_change_and_run_takes_over_a_job(house: Services, visit: Visit, pa
     address = "config=pot.json&template=generic&set=stat_subset_size%3D50&set=max_drop%3D0.02&set=layout%3DNCHW"
     job_id, *_ = await optimise.start(house, address, config, *pair.values(), visit())
     first = house.store.job(job_id)
-    ((remark, *_, kept, _),) = await every(optimise.open_page(house, f"?from={job_id}", "", visit()))
+    ((remark, *_, kept, _),) = await opening(house, f"?from={job_id}", "", visit())
     assert "Everything is as in" in remark
     again_id, *_ = await optimise.start(house, kept, "", *pair.values(), visit())
     again = house.store.job(again_id)
@@ -388,15 +397,13 @@ async def test_change_and_run_of_anothers_job_shows_none_of_their_files(
     model, dataset = await shelf.put("model", MODEL, owner="x"), await shelf.put("dataset", DATASET, owner="x")
     look = optimise._look(house, optimise.Draft(model=model.digest, dataset=dataset.digest), "x")
     job = await house.runner.submit(optimise.forms.build_spec(house, optimise._order(look)), "x")
-    ((remark, model_card, _, model_digest, *_),) = await every(
-        optimise.open_page(house, f"?from={job.id}", "", visit())
-    )
+    ((remark, model_card, _, model_digest, *_),) = await opening(house, f"?from={job.id}", "", visit())
     assert "You have no resnet20.onnx and no digits.zip here: bring it first." in remark
     assert (model_card, model_digest) == ("", "")
 
 
 async def test_change_and_run_of_a_job_that_is_gone(house: Services, visit: Visit) -> None:
-    ((remark, *_),) = await every(optimise.open_page(house, "?from=none", "", visit()))
+    ((remark, *_),) = await opening(house, "?from=none", "", visit())
     assert "not there any more" in remark
 
 
