@@ -93,7 +93,8 @@ def _size_of(one: Artifact) -> Markup:
 
 
 def _precision(report: Report) -> str:
-    return report.after.precision if report.after else "optimised"
+    """INT8 also where some weights stayed in float: what kind of model it is, not what each weight is."""
+    return report.after.precision.removeprefix("mostly ") if report.after else "optimised"
 
 
 def _download(one: Artifact, seen: Seen, word: str, *, primary: bool = False) -> Markup:
