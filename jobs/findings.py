@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from jobs.frozen import Frozen
+from jobs.report import Picture, View
 from jobs.spec import JobSpec, Limits, Source, TaskName
 
 FILE_NAME = "findings.json"
@@ -74,6 +75,7 @@ class SamplePicture(Frozen):
 
     file: str
     label: str
+    view: View = Field(default=View(), description="the annotation, to be drawn over it")
 
 
 class Split(Frozen):
@@ -110,6 +112,9 @@ class Findings(Frozen):
     seconds_estimate: float | None = Field(default=None, description="kind job: of the whole, from three images")
     stage_seconds: dict[str, float] = Field(default_factory=dict, description="kind job: the same, stage by stage")
     memory_estimate_bytes: int | None = Field(default=None, description="kind job: the peak, likewise")
+    pictures: tuple[Picture, ...] = Field(
+        default=(), description="kind job: what the original says of three images; `after` is empty"
+    )
 
     @property
     def blocked(self) -> bool:

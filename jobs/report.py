@@ -100,6 +100,27 @@ class Artifact(Frozen):
     sha256: str
 
 
+class Shape(Frozen):
+    """A thing marked in an image. Coordinates are shares of the upright image: 0 is left or top, 1 right or bottom."""
+
+    label: str
+    score: float | None = Field(default=None, description="how sure the model is, 0 to 1; none for an annotation")
+    box: tuple[float, float, float, float] | None = Field(default=None, description="left, top, right, bottom")
+    outline: tuple[tuple[float, ...], ...] = Field(default=(), description="polygons, each x, y, x, y, …")
+
+
+class View(Frozen):
+    """What is drawn over an image: what a model says of it, or its annotation."""
+
+    shapes: tuple[Shape, ...] = ()
+    layer: str = Field(default="", description="a PNG of masks or heat, beside the picture's own `file`")
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is drawn."""
+        return not self.shapes and not self.layer
+
+
 class Picture(Frozen):
     """An image on which to see both models; where they differ most comes first."""
 
@@ -111,6 +132,27 @@ class Picture(Frozen):
     score_before: float
     score_after: float
     differs: bool
+    before_view: View = View()
+    after_view: View = View()
+    truth_view: View = View()
+    threshold: float | None = Field(default=None, description="how sure a model must be for its shapes to count")
+
+
+class ScoreCounts(Frozen):
+    """How many normal and anomalous images, or pixels, a model gave a score in each step of a histogram."""
+
+    normal: tuple[int, ...] = Field(description="one a step: one fewer than edges")
+    anomalous: tuple[int, ...]
+    threshold: float = Field(description="the score from which on the model says anomalous")
+
+
+class ScoreHistogram(Frozen):
+    """Anomaly scores of both models on one axis."""
+
+    title: str = Field(description="what is scored, e.g. Image scores")
+    edges: tuple[float, ...] = Field(description="of the steps, rising")
+    before: ScoreCounts
+    after: ScoreCounts
 
 
 class Layer(Frozen):
@@ -176,6 +218,7 @@ class Report(Frozen):
     images: Images | None = None
     artifacts: tuple[Artifact, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    histograms: tuple[ScoreHistogram, ...] = Field(default=(), description="of anomaly scores")
     layers: tuple[Layer, ...] = ()
     notes: tuple[str, ...] = ()
     failure: Failure | None = None

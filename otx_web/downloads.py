@@ -7,7 +7,7 @@ from anyio import to_thread
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
-from jobs.report import Report
+from jobs.report import Picture, Report
 from otx_web import compare, files
 from otx_web.guard import owner_of
 from otx_web.services import Services
@@ -57,7 +57,8 @@ def _of_upload(services: Services, digest: str, name: str, owner: str) -> FileRe
     upload = services.store.upload(digest, owner)
     pictures = upload.findings.dataset.pictures if upload and upload.findings and upload.findings.dataset else ()
     path = files.inside(services.uploads.check_folder(digest), name)
-    if path is None or name not in {picture.file for picture in pictures}:
+    named = {file for picture in pictures for file in (picture.file, picture.view.layer)}
+    if path is None or name not in named:
         raise HTTPException(404)
     return _response(path, path.name)
 
@@ -66,7 +67,13 @@ def _named(report: Report | None) -> set[str]:
     """What a job made, as its report says."""
     if report is None:
         return set()
-    return {artifact.path for artifact in report.artifacts} | {picture.file for picture in report.pictures}
+    return {artifact.path for artifact in report.artifacts}.union(*(_files(picture) for picture in report.pictures))
+
+
+def _files(picture: Picture) -> set[str]:
+    """The image and what is laid over it."""
+    views = (picture.before_view, picture.after_view, picture.truth_view)
+    return {picture.file, *(view.layer for view in views if view.layer)}
 
 
 def _response(path: Path, name: str) -> FileResponse:

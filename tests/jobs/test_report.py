@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from jobs import report
-from jobs.report import Failure, Measure, Report
+from jobs.report import Failure, Measure, Picture, Report, ScoreCounts, ScoreHistogram, Shape, View
 
 BEFORE = Measure(metrics={"accuracy": 0.963}, size_bytes=400, parameters=100, precision="FP32")
 AFTER = BEFORE.model_copy(update={"size_bytes": 100, "precision": "INT8"})
@@ -91,3 +91,25 @@ def test_failure_may_be_all_there_is() -> None:
         status="failed", task="t", template="t", method="m", failure=Failure(kind="crashed", message="It crashed.")
     )
     assert failed.size_ratio is None and failed.failure and failed.failure.hint == ""
+
+
+def test_report_from_before_pictures_were_drawn_on_still_reads(tmp_path: Path) -> None:
+    old = {"file": "a.png", "name": "a", "truth": "", "before": "x", "after": "x"}
+    old_picture = {**old, "score_before": 1, "score_after": 1, "differs": False}
+    (tmp_path / "report.json").write_text(json.dumps({**GOOD.model_dump(), "pictures": [old_picture]}))
+    read = report.read(tmp_path)
+    assert read and read.pictures[0].before_view.empty and read.pictures[0].threshold is None and not read.histograms
+
+
+def test_what_is_drawn_over_a_picture_comes_back(tmp_path: Path) -> None:
+    shape = Shape(label="cat", score=0.9, box=(0, 0.1, 1, 1), outline=((0, 0, 1, 0, 1, 1),))
+    view = View(shapes=(shape,), layer="artifacts/pictures/00-before.png")
+    picture = Picture(
+        file="a.png", name="a", truth="", before="", after="", score_before=1, score_after=1, differs=False,
+        before_view=view, truth_view=View(shapes=(Shape(label="cat", box=(0, 0, 1, 1)),)), threshold=0.35,
+    )  # fmt: skip
+    counts = ScoreCounts(normal=(3, 1), anomalous=(0, 2), threshold=0.5)
+    histogram = ScoreHistogram(title="Image scores", edges=(0, 0.5, 1), before=counts, after=counts)
+    whole = GOOD.model_copy(update={"pictures": (picture,), "histograms": (histogram,)})
+    report.write(tmp_path, whole)
+    assert report.read(tmp_path) == whole and not view.empty

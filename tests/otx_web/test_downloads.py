@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from jobs.findings import DatasetFindings, Findings, SamplePicture
-from jobs.report import Artifact
+from jobs.report import Artifact, View
 from otx_web import downloads, services
 from otx_web.guard import LOCAL_OWNER, OWNER_HEADER
 from otx_web.services import Services
@@ -52,6 +52,20 @@ async def test_named_files_are_saved_and_not_shown(house: Services, client: http
     assert answer.headers["content-disposition"].startswith("attachment")
     assert answer.headers["content-type"] == "application/octet-stream"
     assert (await client.get(f"/files/jobs/{job_id}/log.txt")).text == "hello"
+
+
+async def test_what_is_laid_over_a_picture_is_shown_when_the_report_names_it(
+    house: Services, client: httpx.AsyncClient
+) -> None:
+    drawn = made.report().pictures[0].model_copy(update={"after_view": View(layer="artifacts/pictures/00-after.png")})
+    job = made.job(house, made=made.report(pictures=(drawn,)))
+    folder = house.runner.directory(job.id) / "artifacts/pictures"
+    folder.mkdir(parents=True)
+    for name in ("00-after.png", "00-before.png"):
+        (folder / name).write_bytes(b"\x89PNG")
+    answer = await client.get(f"/files/jobs/{job.id}/artifacts/pictures/00-after.png")
+    assert answer.status_code == 200 and answer.headers["content-type"] == "image/png"
+    assert (await client.get(f"/files/jobs/{job.id}/artifacts/pictures/00-before.png")).status_code == 404
 
 
 @pytest.mark.parametrize(
