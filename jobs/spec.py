@@ -16,6 +16,12 @@ class TaskName(StrEnum):
     """The tasks of OTX that this house can do. The value is the folder under `configs/`."""
 
     CLASSIFICATION = "classification"
+    DETECTION = "detection"
+    SEGMENTATION = "segmentation"
+    INSTANCE_SEGMENTATION = "instance_segmentation"
+    ANOMALY_CLASSIFICATION = "anomaly_classification"
+    ANOMALY_DETECTION = "anomaly_detection"
+    ANOMALY_SEGMENTATION = "anomaly_segmentation"
 
 
 class Source(Frozen):

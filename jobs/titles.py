@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping
 
-TASKS: Mapping[str, str] = {"classification": "Classification"}
+TASKS: Mapping[str, str] = {
+    "classification": "Classification",
+    "detection": "Detection",
+    "segmentation": "Semantic segmentation",
+    "instance_segmentation": "Instance segmentation",
+    "anomaly_classification": "Anomaly classification",
+    "anomaly_detection": "Anomaly detection",
+    "anomaly_segmentation": "Anomaly segmentation",
+}
 METHODS: Mapping[str, str] = {"pot_default": "POT Default"}
 METRICS: Mapping[str, str] = {
     "accuracy": "Accuracy",
