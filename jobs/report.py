@@ -113,7 +113,11 @@ class View(Frozen):
     """What is drawn over an image: what a model says of it, or its annotation."""
 
     shapes: tuple[Shape, ...] = ()
-    layer: str = Field(default="", description="a PNG of masks or heat, beside the picture's own `file`")
+    layer: str = Field(
+        default="",
+        description="a PNG of masks or heat, named like the picture's own file; pages lay it over half-transparent, in"
+        " the colours of jobs.palette",
+    )
 
     @property
     def empty(self) -> bool:
@@ -217,6 +221,9 @@ class Report(Frozen):
     packages: dict[str, str] = Field(default_factory=dict)
     images: Images | None = None
     artifacts: tuple[Artifact, ...] = ()
+    labels: tuple[str, ...] = Field(
+        default=(), description="of the dataset, or the model's where that has none; their order gives their colours"
+    )
     pictures: tuple[Picture, ...] = ()
     histograms: tuple[ScoreHistogram, ...] = Field(default=(), description="of anomaly scores")
     layers: tuple[Layer, ...] = ()

@@ -17,6 +17,20 @@ METRICS: Mapping[str, str] = {
     "top5": "Top-5 accuracy",
     "f1_macro": "Macro F1",
     "auroc": "AUROC",
+    "map": "mAP",
+    "map50": "mAP at 0.5 IoU",
+    "mask_map": "Mask mAP",
+    "mask_map50": "Mask mAP at 0.5 IoU",
+    "f_measure": "F-measure",
+    "miou": "mIoU",
+    "iou": "IoU",
+    "dice": "Dice",
+    "pixel_accuracy": "Pixel accuracy",
+    "image_auroc": "Image AUROC",
+    "image_f1": "Image F1",
+    "pixel_auroc": "Pixel AUROC",
+    "pixel_f1": "Pixel F1",
+    "box_f1": "Box F1",
     "throughput": "Throughput",
     "latency": "Latency",
     "size": "Size",
@@ -31,7 +45,7 @@ STAGES: Mapping[str, str] = {
     "save": "Saving",
 }
 AGREEMENT = "Agreement with the original"
-"""What accuracy is where the images carry no labels."""
+"""What every metric is where the images carry no labels: the original's answers are the truth."""
 
 
 def task(name: str) -> str:
@@ -46,7 +60,10 @@ def method(name: str) -> str:
 
 def metric(name: str, *, labelled: bool = True) -> str:
     """Title of a metric."""
-    return AGREEMENT if name == "accuracy" and not labelled else METRICS.get(name) or _plain(name)
+    title = METRICS.get(name) or _plain(name)
+    if labelled:
+        return title
+    return AGREEMENT if name == "accuracy" else f"{AGREEMENT}, {title}"
 
 
 def stage(name: str) -> str:
