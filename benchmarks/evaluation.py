@@ -14,7 +14,8 @@ import numpy as np
 import openvino as ov
 
 from benchmarks import clock, subjects
-from jobs import formats, image_input, measure
+from jobs import data, formats, image_input, measure, tasks
+from jobs.samples import Dataset
 
 _IMAGES = 20_000
 _SECONDS = 5
@@ -30,6 +31,8 @@ def main() -> None:
         model = ov.Core().read_model(path)
         entry = image_input.of(model, formats.model_info(model))
         pixels = rng.integers(0, 256, (_IMAGES, entry.height, entry.width, 3), dtype=np.uint8)
+        decoded = data.Decoded(pixels, (), ((entry.height, entry.width),) * _IMAGES)
+        bound = tasks.by_name("classification").bind(model, formats.model_info(model), Dataset("", (), ()))
         evaluation, app_fps, app_ms, our_fps, our_ms = ([] for _ in range(5))
         for _ in range(rounds):
             fps, _ms = clock.benchmark_app(path, run_seconds=_SECONDS)
@@ -38,7 +41,7 @@ def main() -> None:
             app_ms.append(ms)
             compiled = measure.compile_for(entry.embed(model), "CPU", "throughput")
             start = time.perf_counter()
-            measure.outputs(compiled, pixels, [0])
+            measure.predictions(compiled, decoded, bound, Path(name))
             evaluation.append(_IMAGES / (time.perf_counter() - start))
             found = measure.speed(model, model, seconds=_SECONDS).before
             our_fps.append(found.throughput_fps)

@@ -168,7 +168,7 @@ def _splits(dataset: Dataset) -> tuple[Split, ...]:
 
 
 def _per_class(dataset: Dataset, samples: list[Sample]) -> dict[str, int]:
-    counts = Counter(label for sample in samples for label in sample.target or ())
+    counts = Counter(label for sample in samples for label in sample.labels or ())
     return {label: counts[number] for number, label in enumerate(dataset.labels)} if dataset.labelled else {}
 
 
@@ -185,7 +185,7 @@ def _pictures(dataset: Dataset, task: Task, directory: Path) -> tuple[SamplePict
             pictures.thumbnail(sample.path, path, _PICTURE_SIDE)
         except (OSError, ValueError):  # its head opens, the rest is damaged
             continue
-        names = [dataset.labels[label] for label in sample.target or ()]
+        names = [dataset.labels[label] for label in sample.labels or ()]
         drawn.append(SamplePicture(file=f"pictures/{path.name}", label=", ".join(names) or sample.name))
     return tuple(drawn)
 
@@ -252,9 +252,8 @@ def _rehearse(pair: Pair, wanted: JobSpec, scratch: Path) -> dict[str, float]:
     decode, decoded = _timed(lambda: data.decode(few, pair.entry.resize, scratch))
     model = pair.entry.embed(pair.imported.model)
     compile_before, compiled = _timed(lambda: measure.compile_for(model, wanted.device, "throughput"))
-    places = pair.bound.outputs
-    measure.outputs(compiled, decoded.pixels, places)  # the first image is slower than all others
-    ask, _ = _timed(lambda: measure.outputs(compiled, np.repeat(decoded.pixels, 8, axis=0), places))
+    measure.predictions(compiled, decoded, pair.bound, scratch)  # the first image is slower than all others
+    ask, _ = _timed(lambda: measure.predictions(compiled, _repeated(decoded, 8), pair.bound, scratch))
     prepared = Prepared(
         model=pair.float_model,
         calibration=data.Calibration(decoded.pixels, pair.entry.name, pair.entry.tensor),
@@ -264,7 +263,7 @@ def _rehearse(pair: Pair, wanted: JobSpec, scratch: Path) -> dict[str, float]:
     method = methods.by_name(wanted.method)
     quantize, optimised = _timed(lambda: method.apply(prepared, options, lambda event: None))
     after = measure.compile_for(pair.entry.embed(optimised.model), wanted.device, "throughput")
-    measure.outputs(after, decoded.pixels, places)
+    measure.predictions(after, decoded, pair.bound, scratch)
     calibration, validation = len(pair.division.calibration), len(pair.division.validation)
     an_image = ask / (8 * len(decoded.pixels))
     return {
@@ -274,6 +273,10 @@ def _rehearse(pair: Pair, wanted: JobSpec, scratch: Path) -> dict[str, float]:
         "after": compile_before + an_image * validation,
         "speed": min(wanted.speed_seconds, _SECONDS_OF_SPEED),
     }
+
+
+def _repeated(decoded: data.Decoded, times: int) -> data.Decoded:
+    return data.Decoded(np.repeat(decoded.pixels, times, axis=0), (), tuple(np.repeat(decoded.sizes, times, axis=0)))
 
 
 def _timed(work: Callable[[], T]) -> tuple[float, T]:

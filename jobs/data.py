@@ -32,6 +32,8 @@ class Decoded:
     """[n, height, width, channels]"""
     samples: tuple[Sample, ...]
     """Those that could be read, in the order of `pixels`."""
+    sizes: tuple[tuple[int, int], ...]
+    """Height and width that each had before."""
     broken: tuple[str, ...] = ()
     """Names of those that could not."""
 
@@ -97,31 +99,35 @@ def decode(
     can be read.
     """
 
-    def pixels_of(sample: Sample) -> Pixels | None:
+    def pixels_of(sample: Sample) -> tuple[Pixels, tuple[int, int]] | None:
         try:
-            return resize(images.load(sample.path))
+            image = images.load(sample.path)
+            return resize(image), (image.shape[0], image.shape[1])
         except ValueError:
             return None
 
     cache: Pixels | None = None
     kept: list[Sample] = []
+    sizes: list[tuple[int, int]] = []
     broken: list[str] = []
-    for number, (sample, pixels) in enumerate(zip(samples, _in_threads(pixels_of, samples), strict=True)):
+    for number, (sample, found) in enumerate(zip(samples, _in_threads(pixels_of, samples), strict=True)):
         progress(number + 1)
-        if pixels is None:
+        if found is None:
             broken.append(sample.name)
             continue
+        pixels, size = found
         if cache is None:
             cache = _cache((len(samples), *pixels.shape), scratch)
         cache[len(kept)] = pixels
         kept.append(sample)
+        sizes.append(size)
     if cache is None:
         raise NotEnoughImages(
             f"None of the {count(len(broken), 'image')} can be decoded.",
             hint=f"Upload whole {images.KINDS} files.",
             where=next(iter(broken), ""),
         )
-    return Decoded(cache[: len(kept)], tuple(kept), tuple(broken))
+    return Decoded(cache[: len(kept)], tuple(kept), tuple(sizes), tuple(broken))
 
 
 def _in_threads(function: Callable[[Sample], T], samples: Sequence[Sample]) -> Iterator[T]:

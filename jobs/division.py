@@ -107,7 +107,7 @@ def _strata(samples: Iterable[Sample], rng: np.random.Generator) -> list[list[Sa
     """Samples by label, each stratum shuffled."""
     strata: dict[Any, list[Sample]] = defaultdict(list)
     for sample in samples:
-        strata[sample.target if isinstance(sample.target, tuple) else None].append(sample)
+        strata[sample.labels].append(sample)
     ordered = sorted(strata.items(), key=lambda item: str(item[0]))
     return [[group[i] for i in rng.permutation(len(group))] for _, group in ordered]
 

@@ -144,8 +144,8 @@ def _natural(text: str) -> tuple[Any, ...]:
 
 def _checked(dataset: Dataset) -> Dataset:
     """With a warning for classes without images. Raises BadDataset when there is one class only."""
-    seen = {label for sample in dataset.samples for label in sample.target or ()}
-    if len(seen) == 1 and not any(sample.target == () for sample in dataset.samples):
+    seen = {label for sample in dataset.samples for label in sample.labels or ()}
+    if len(seen) == 1 and not any(sample.labels == () for sample in dataset.samples):
         (only,) = seen
         others = f" ({', '.join(_empty(dataset, seen)[:5])}: no images)" if len(dataset.labels) > 1 else ""
         raise BadDataset(
@@ -295,7 +295,7 @@ def _from_datumaro(
             missing.append(f"{item.subset}/{item.id}")
             continue
         split = (splits or {}).get(item.subset) or split_named(item.subset) or split_above(path.relative_to(root))
-        samples.append(Sample(_relative(path, root), path, split, task.target(item.annotations)))
+        samples.append(Sample(_relative(path, root), path, split, task.target(item)))
     samples.sort(key=lambda sample: sample.name)
     problems = [_not_there(missing)] if missing else []
     return _checked(Dataset(_TITLES[name], labels, _with_none(samples), tuple(problems)))

@@ -1,9 +1,12 @@
-"""Measuring a model: its outputs on every image, and its speed beside another's."""
+"""Measuring a model: what it says of every image, and its speed beside another's."""
 
+import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +14,12 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from jobs import stats
-from jobs.errors import BadOutputs, UnsupportedModel
+from jobs.data import Decoded
+from jobs.errors import BadOutputs
 from jobs.intervals import Interval
+from jobs.predictions import Predictions
 from jobs.report import Layer, Rate, Speed
+from jobs.tasks import Bound, Prediction
 
 Array = NDArray[Any]
 
@@ -29,42 +35,45 @@ def compile_for(model: ov.Model, device: str, hint: str, **config: str) -> ov.Co
     return ov.Core().compile_model(model, device, {"PERFORMANCE_HINT": hint.upper(), **config})
 
 
-def outputs(
+def predictions(
     compiled: ov.CompiledModel,
-    images: Array,
-    places: Sequence[int],
+    decoded: Decoded,
+    bound: Bound,
+    scratch: Path,
     progress: Callable[[int], None] = lambda done: None,
-) -> list[Array]:
-    """The chosen outputs for every image: one array [n, …] each.
+) -> Predictions:
+    """What the model says of every image, in the order of the images.
 
-    `images` is [n, h, w, c] uint8 and the model takes one of them at a time. Requests run at the same time, as many as
-    the device likes best. Each is given its image and the row for its answer as views of the two large arrays, together
-    and before it starts: nothing is copied, no callback runs, and a row cannot hold another image's answer. Raises
-    BadOutputs on NaN or infinity.
+    The model takes [1, h, w, c] uint8. Requests run at the same time, as many as the device likes best; meanwhile
+    threads read the answers of those that are done. As many answers wait to be read as threads can hold in their
+    hands, so memory does not grow with the number of images. Raises BadOutputs on NaN or infinity.
     """
     queue = ov.AsyncInferQueue(compiled)
     requests = list(queue)
-    results = [_rows(requests[0], images, place) for place in places]
-    pixels = _Rows(images)
-    answers = [(place, _Rows(result)) for result, place in zip(results, places, strict=True)]
-    try:
-        for row in range(len(images)):
-            request = requests[queue.get_idle_request_id()]  # the one that start_async takes
-            request.set_input_tensor(pixels[row])
-            for place, answer in answers:
-                request.set_output_tensor(place, answer[row])
-            queue.start_async()
-            if row % 64 == 0:
-                progress(row)
-    finally:  # also after an error: a request that still runs would write to memory that is gone
-        queue.wait_all()
-    progress(len(images))
-    _refuse_not_finite(results)
-    return results
+    pixels = _Rows(decoded.pixels)
+    rows: dict[int, int] = {}  # what each request works on
+    with _Reading(bound, decoded, scratch) as reading:
+        try:
+            for row in range(len(decoded.pixels)):
+                place = queue.get_idle_request_id()  # the one that start_async takes
+                if place in rows:
+                    reading.add(rows[place], requests[place])
+                rows[place] = row
+                requests[place].set_input_tensor(pixels[row])
+                queue.start_async()
+                if row % 64 == 0:
+                    progress(row)
+        finally:  # also after an error: a request that still runs would read memory that is gone
+            queue.wait_all()
+        for place, row in rows.items():
+            reading.add(row, requests[place])
+        found = reading.finish()
+    progress(len(decoded.pixels))
+    return found
 
 
 class _Rows:
-    """An array whose rows, batches of one, are tensors on its own memory."""
+    """Images [n, h, w, c], each as a tensor on their own memory."""
 
     def __init__(self, array: Array) -> None:
         self._whole = ov.Tensor(array, shared_memory=True)
@@ -75,21 +84,69 @@ class _Rows:
         return ov.Tensor(self._whole, [row, *self._zeros], [row + 1, *self._sides])
 
 
-def _rows(request: ov.InferRequest, images: Array, place: int) -> Array:
-    """Room for all answers. The shape may depend on nothing but the image's size, so one inference tells it."""
-    request.infer({0: images[:1]})
-    tensor = request.get_output_tensor(place)
-    if list(tensor.shape[:1]) != [1]:
-        raise UnsupportedModel(f"An output for one image has shape {list(tensor.shape)}; it should begin with 1.")
-    return np.empty((len(images), *tensor.shape[1:]), dtype=tensor.data.dtype)
+_Answer = tuple[int, list[Array]]
+"""The row of an image, and the outputs for it."""
 
 
-def _refuse_not_finite(results: Sequence[Array]) -> None:
-    bad = np.zeros(len(results[0]), dtype=bool)
-    for result in results:
-        bad |= ~np.isfinite(result.reshape(len(result), -1)).all(1)
-    if bad.any():
-        raise BadOutputs(f"The model's outputs are not numbers (NaN or infinite) on {bad.sum()} of {len(bad)} images.")
+class _Reading:
+    """Answers on their way to predictions: read in threads a handful at a time, kept in order."""
+
+    _HANDFUL = 16  # small answers are read faster than threads can talk
+
+    def __init__(self, bound: Bound, decoded: Decoded, scratch: Path) -> None:
+        self._bound, self._decoded = bound, decoded
+        self._threads = ThreadPoolExecutor(min(4, len(os.sched_getaffinity(0))))
+        self._handful: list[_Answer] = []
+        self._waiting: deque[Future[list[tuple[int, Prediction | None]]]] = deque()
+        self._early: dict[int, Prediction | None] = {}
+        self._found = Predictions(scratch)
+        self._next = self._bad = 0
+
+    def __enter__(self) -> "_Reading":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def add(self, row: int, request: ov.InferRequest) -> None:
+        """Take the answer of a request that is done; it will be used again, so its outputs are copied."""
+        self._handful.append((row, [request.get_output_tensor(place).data.copy() for place in self._bound.outputs]))
+        if len(self._handful) == self._HANDFUL:
+            self._pass_on()
+            while len(self._waiting) > 4:
+                self._take()
+
+    def finish(self) -> Predictions:
+        """All of them. Raises BadOutputs."""
+        self._pass_on()
+        while self._waiting:
+            self._take()
+        if self._bad:
+            total = len(self._decoded.pixels)
+            raise BadOutputs(f"The model's outputs are not numbers (NaN or infinite) on {self._bad} of {total} images.")
+        return self._found
+
+    def _pass_on(self) -> None:
+        self._waiting.append(self._threads.submit(self._read, self._handful))
+        self._handful = []
+
+    def _read(self, answers: list[_Answer]) -> list[tuple[int, Prediction | None]]:
+        sizes, read = self._decoded.sizes, self._bound.read
+        return [(row, read(outputs, sizes[row]) if _finite(outputs) else None) for row, outputs in answers]
+
+    def _take(self) -> None:
+        self._early.update(self._waiting.popleft().result())
+        while self._next in self._early:
+            prediction = self._early.pop(self._next)
+            self._next += 1
+            if prediction is None:
+                self._bad += 1
+            else:
+                self._found.append(prediction)
+
+
+def _finite(outputs: Sequence[Array]) -> bool:
+    return all(output.dtype.kind != "f" or bool(np.isfinite(output).all()) for output in outputs)
 
 
 # --- speed

@@ -8,11 +8,19 @@ from jobs import fields
 from jobs.errors import BadOption
 from jobs.fields import Parameter
 from jobs.recipe import MODEL
+from jobs.spec import TaskName
 from jobs.template_files import Template
 
 _RESIZES = ("standard", "fit_to_window", "fit_to_window_letterbox", "crop")
+_OBJECTS = (TaskName.DETECTION, TaskName.INSTANCE_SEGMENTATION)
+_ANOMALY = (TaskName.ANOMALY_CLASSIFICATION, TaskName.ANOMALY_DETECTION, TaskName.ANOMALY_SEGMENTATION)
+MODEL_TYPES: Mapping[str, tuple[str, ...]] = {
+    TaskName.DETECTION: ("SSD", "YOLOX", "YOLOv5", "YOLOv8", "YOLO11"),
+    TaskName.INSTANCE_SEGMENTATION: ("MaskRCNN", "YOLO-seg"),
+}
+"""How outputs are to be read, by the names of Model API; where there is but one way, it need not be said."""
 
-MODEL_PARAMETERS = (
+_PARAMETERS = (
     Parameter(
         "labels",
         "text",
@@ -82,8 +90,64 @@ MODEL_PARAMETERS = (
         maximum=1,
         advanced=True,
     ),
+    Parameter(
+        "iou_threshold",
+        "float",
+        "Overlap threshold",
+        "of two boxes of a class that overlap more, only the surer one counts",
+        default="0.5",
+        value="0.5",
+        minimum=0,
+        maximum=1,
+        advanced=True,
+    ),
+    Parameter(
+        "soft_threshold",
+        "float",
+        "Pixel threshold",
+        "a class that is less sure of a pixel than that does not get it",
+        minimum=0,
+        maximum=1,
+        advanced=True,
+    ),
+    Parameter(
+        "image_threshold", "float", "Image threshold", "score from which on an image is anomalous", advanced=True
+    ),
+    Parameter("pixel_threshold", "float", "Pixel threshold", "score from which on a pixel is anomalous", advanced=True),
+    Parameter(
+        "normalization_scale",
+        "float",
+        "Score range",
+        "largest score less smallest, with which scores become 0 to 1",
+        minimum=0,
+        advanced=True,
+    ),
 )
-"""Model API's parameters that a person can give."""
+_ONLY: Mapping[str, tuple[TaskName, ...]] = {
+    "multilabel": (TaskName.CLASSIFICATION,),
+    "confidence_threshold": (TaskName.CLASSIFICATION, *_OBJECTS),
+    "iou_threshold": _OBJECTS,
+    "soft_threshold": (TaskName.SEGMENTATION,),
+    "image_threshold": _ANOMALY,
+    "pixel_threshold": _ANOMALY,
+    "normalization_scale": _ANOMALY,
+}
+"""Tasks that a parameter is for, where it is not for all."""
+NAMES = frozenset(("model_type", *(one.name for one in _PARAMETERS)))
+"""Of all that can be said of a model, whatever its task."""
+
+
+def of_task(task: str) -> tuple[Parameter, ...]:
+    """Model API's parameters that a person can give for a model of this task."""
+    types = Parameter(
+        "model_type",
+        "choice",
+        "Kind of model",
+        "how its outputs are to be read, if it does not say so itself",
+        options=("", *MODEL_TYPES.get(task, ())),
+    )
+    kinds = (types,) if task in MODEL_TYPES else ()
+    return (*kinds, *(one for one in _PARAMETERS if task in _ONLY.get(one.name, (task,))))
 
 
 def model_parameters(template: Template, model_info: Mapping[str, str]) -> tuple[Parameter, ...]:
@@ -93,7 +157,8 @@ def model_parameters(template: Template, model_info: Mapping[str, str]) -> tuple
     if names := _label_names(carried.get("label_info", "")):
         carried["labels"] = ", ".join(names)
     known, source = (carried, MODEL) if carried else (template.model_settings, "template.yaml")
-    return tuple(_with_value(one, known[one.name], source) if one.name in known else one for one in MODEL_PARAMETERS)
+    parameters = of_task(template.task)
+    return tuple(_with_value(one, known[one.name], source) if one.name in known else one for one in parameters)
 
 
 def _with_value(parameter: Parameter, text: str, source: str) -> Parameter:

@@ -66,7 +66,7 @@ def open_pair(spec: JobSpec, job_dir: Path, scratch: Path) -> Pair:
     settings = merged_settings(spec, formats.model_info(imported.model))
     entry = image_input.of(imported.model, settings)
     dataset = data.open_dataset(spec.dataset.folder(job_dir), scratch, task)
-    bound = task.bind(imported.model, settings, dataset.labels, [sample.target for sample in dataset.samples])
+    bound = task.bind(imported.model, settings, dataset)
     division = divide(
         dataset,
         calibration=spec.options.stat_subset_size,

@@ -29,12 +29,12 @@ def doubts(pair: Pair, device: str, scratch: Path) -> list[Problem]:
         return []
     few = spread(pair.division.validation, _IMAGES)
     decoded = data.decode(few, pair.entry.resize, scratch)
-    real = pair.task.truth([sample.target for sample in decoded.samples], pair.bound)
+    real = pair.task.truth(decoded.samples, pair.bound)
 
     def tried(entry: ImageInput) -> Scores:
         compiled = measure.compile_for(entry.embed(pair.imported.model), device, "throughput")
-        outputs = measure.outputs(compiled, decoded.pixels, pair.bound.outputs)
-        return pair.task.score(pair.task.predict(outputs, pair.bound), real, pair.bound)
+        predictions = measure.predictions(compiled, decoded, pair.bound, scratch)
+        return pair.task.score(predictions, real, pair.bound)
 
     as_set = tried(pair.entry)
     if pair.entry.channels == 3:

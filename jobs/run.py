@@ -31,10 +31,11 @@ from jobs.data import Decoded
 from jobs.errors import DeviceUnavailable
 from jobs.methods import Prepared
 from jobs.pair import Pair, open_pair
+from jobs.predictions import Predictions
 from jobs.report import Images, Measure, Report
 from jobs.spec import JobSpec
 from jobs.stages import Stages
-from jobs.tasks import Array, Scores
+from jobs.tasks import Scores
 
 PLAN = (
     ("read", "Reading model and dataset"),
@@ -51,7 +52,7 @@ PLAN = (
 class Answers:
     """What a model said to every image, and what that is worth."""
 
-    predictions: Array
+    predictions: Predictions
     scores: Scores
 
 
@@ -96,11 +97,10 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         calibration, validation = _decode(pair, scratch, stages)
         draft["images"] = _images(pair, calibration, validation)
         draft["notes"] = (*pair.notes, *_broken(calibration, validation))
-    real = task.truth([sample.target for sample in validation.samples], bound) if pair.labelled else None
+    real = task.truth(validation.samples, bound) if pair.labelled else None
 
     with stages.stage("before"):
-        outputs = _baseline(pair, wanted, validation, job_dir, stages, cpu=draft["hardware"].cpu)
-        predictions = task.predict(outputs, bound)
+        predictions = _baseline(pair, wanted, validation, job_dir, scratch, stages, cpu=draft["hardware"].cpu)
         expected = task.agreement(predictions, bound) if real is None else real
         before = Answers(predictions, task.score(predictions, expected, bound))
         draft["before"] = _measured(pair.imported.model, before, pair.imported.size_bytes)
@@ -118,7 +118,7 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
 
     with stages.stage("after"):
         compiled = measure.compile_for(pair.entry.embed(optimised.model), wanted.device, "throughput")
-        predictions = task.predict(_ask(compiled, pair, validation, stages), bound)
+        predictions = _ask(compiled, pair, validation, scratch, stages)
         after = Answers(predictions, task.score(predictions, expected, bound))
         _tell(stages, "after", after.scores)
 
@@ -140,7 +140,7 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         artifacts.save_predictions(job_dir, _rows(pair, before, after, validation))
         draft["after"] = _measured(optimised.model, after, size_bytes)
         draft["pictures"] = pictures.draw(
-            job_dir, task, bound, validation.samples, before.predictions, after.predictions, real
+            job_dir, task, bound, validation, before=before.predictions, after=after.predictions, real=real
         )
         drop = task.compare(before.scores, after.scores)
         judged = verdict.judge(drop, wanted.max_drop, len(validation.samples))
@@ -209,29 +209,29 @@ def _prepared(pair: Pair, calibration: Decoded) -> Prepared:
 
 
 def _baseline(
-    pair: Pair, wanted: JobSpec, validation: Decoded, job_dir: Path, stages: Stages, *, cpu: str
-) -> list[Array]:
-    """The original's outputs: an earlier job's where nothing changed, else asked for now.
+    pair: Pair, wanted: JobSpec, validation: Decoded, job_dir: Path, scratch: Path, stages: Stages, *, cpu: str
+) -> Predictions:
+    """What the original says: an earlier job's where nothing changed, else asked for now.
 
     In FP32, also where the machine prefers BF16: what the upload is worth must not hang on who measures it.
     """
     folder = (job_dir / wanted.baselines).resolve() if wanted.baselines else None
     names = tuple(sample.name for sample in validation.samples)
     key = baselines.key(pair, names, device=wanted.device, cpu=cpu)
-    known = baselines.recall(folder, key)
-    if known is not None and all(len(output) == len(names) for output in known):
+    known = baselines.recall(folder, key, scratch)
+    if known is not None and len(known) == len(names):
         stages.progress(len(names), len(names))
         return known
     model = pair.entry.embed(pair.imported.model)
     compiled = measure.compile_for(model, wanted.device, "throughput", INFERENCE_PRECISION_HINT="f32")
-    outputs = _ask(compiled, pair, validation, stages)
-    baselines.remember(folder, key, outputs)
-    return outputs
+    found = _ask(compiled, pair, validation, scratch, stages)
+    baselines.remember(folder, key, found)
+    return found
 
 
-def _ask(compiled: ov.CompiledModel, pair: Pair, validation: Decoded, stages: Stages) -> list[Array]:
+def _ask(compiled: ov.CompiledModel, pair: Pair, validation: Decoded, scratch: Path, stages: Stages) -> Predictions:
     total = len(validation.samples)
-    return measure.outputs(compiled, validation.pixels, pair.bound.outputs, lambda done: stages.progress(done, total))
+    return measure.predictions(compiled, validation, pair.bound, scratch, lambda done: stages.progress(done, total))
 
 
 def _tell(stages: Stages, which: Any, scores: Scores) -> None:
@@ -263,5 +263,5 @@ def _measured(model: ov.Model, answers: Answers, size_bytes: int) -> Measure:
 def _rows(pair: Pair, before: Answers, after: Answers, images: Decoded) -> Iterator[artifacts.Row]:
     """What each model said to each image."""
     describe, bound = pair.task.describe, pair.bound
-    for place, sample in enumerate(images.samples):
-        yield sample.name, *describe(before.predictions, place, bound), *describe(after.predictions, place, bound)
+    for sample, one, other in zip(images.samples, before.predictions, after.predictions, strict=True):
+        yield sample.name, *describe(one, bound), *describe(other, bound)

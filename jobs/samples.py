@@ -29,6 +29,17 @@ class Sample:
     target: Any = None
     """What the task made of the annotation; None when there is none."""
 
+    @property
+    def labels(self) -> tuple[int, ...] | None:
+        """Numbers of the dataset's labels that occur in it; None without an annotation.
+
+        A target is a tuple of such numbers, or says them as its `classes`.
+        """
+        if self.target is None or isinstance(self.target, tuple):
+            return self.target
+        found: tuple[int, ...] = self.target.classes
+        return found
+
 
 @dataclass(frozen=True)
 class Dataset:

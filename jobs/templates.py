@@ -18,7 +18,6 @@ from jobs import recipe as recipes
 from jobs.errors import BadOption
 from jobs.fields import Kind as Kind
 from jobs.fields import Parameter as Parameter
-from jobs.model_settings import MODEL_PARAMETERS as MODEL_PARAMETERS
 from jobs.model_settings import model_parameters as model_parameters
 from jobs.report import ConfigKey
 from jobs.spec import JobSpec, Options, PotDefault

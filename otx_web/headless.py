@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 from anyio import create_task_group, open_signal_receiver, to_thread
 
-from jobs import templates
+from jobs import model_settings
 from jobs.errors import JobError
 from jobs.findings import Findings, Problem
 from jobs.report import FILE_NAME as REPORT_NAME
@@ -83,8 +83,7 @@ async def _look(services: Services, upload: Upload, errand: Errand) -> Findings:
 
 
 def _of_model(given: Mapping[str, str]) -> dict[str, str]:
-    names = {parameter.name for parameter in templates.MODEL_PARAMETERS}
-    return {name: text for name, text in given.items() if name in names}
+    return {name: text for name, text in given.items() if name in model_settings.NAMES}
 
 
 def _spec(services: Services, errand: Errand, uploads: Mapping[Kind, Upload]) -> JobSpec:

@@ -10,7 +10,10 @@ import pytest
 from openvino import opset13 as ops
 
 from jobs import image_input, measure
+from jobs.data import Decoded
 from jobs.errors import BadOutputs, UnsupportedModel
+from jobs.predictions import Predictions
+from jobs.tasks import Bound, Prediction
 from tests.jobs import tiny
 
 Nodes = Callable[[ov.Node], list[ov.Node]]
@@ -32,69 +35,89 @@ def double(entry: ov.Node) -> list[ov.Node]:
     return [ops.reduce_sum(entry, ops.constant([2, 3]), keep_dims=False)]
 
 
-def test_answers_are_in_the_order_of_the_images() -> None:
-    found = measure.outputs(compiled(double), images(200), (0,))
-    assert [output.shape for output in found] == [(200, 2)]
-    assert (found[0] == 2 * np.arange(200)[:, None]).all()
+def ask(
+    model: ov.CompiledModel,
+    pixels: np.ndarray,
+    places: tuple[int, ...],
+    scratch: Path,
+    *more: Callable[[int], None],
+) -> Predictions:
+    """Every output as it is."""
+    bound = Bound(places, (), (), lambda outputs, size: (*outputs, np.array(size)))
+    decoded = Decoded(pixels, (), tuple((place, 7) for place in range(len(pixels))))
+    return measure.predictions(model, decoded, bound, scratch, *more)
 
 
-def test_answers_are_those_of_one_image_after_the_other() -> None:
+def test_answers_are_in_the_order_of_the_images(tmp_path: Path) -> None:
+    found = ask(compiled(double), images(200), (0,), tmp_path)
+    assert [output.tolist() for output, _ in found] == [[[2 * number] * 2] for number in range(200)]
+    assert [size.tolist() for _, size in found] == [[number, 7] for number in range(200)]
+
+
+def test_answers_are_those_of_one_image_after_the_other(tmp_path: Path) -> None:
     """Also on a model with some work to do, where requests end in any order."""
     model = tiny.classifier(side=32)
     entry = image_input.of(model, {})
     pixels = np.random.default_rng(0).integers(0, 256, (150, 32, 32, 3), dtype=np.uint8)
     embedded = measure.compile_for(entry.embed(model), "CPU", "throughput", INFERENCE_PRECISION_HINT="f32")
-    (found,) = measure.outputs(embedded, pixels, (0,))
+    found = ask(embedded, pixels, (0,), tmp_path)
     for place in (0, 1, 77, 149):
-        np.testing.assert_allclose(found[place], embedded(pixels[place][None])[0][0], rtol=1e-5)
+        np.testing.assert_allclose(found[place][0], embedded(pixels[place][None])[0], rtol=1e-5)
 
 
-def test_only_the_outputs_asked_for_come_back_and_in_that_order() -> None:
+def test_only_the_outputs_asked_for_come_back_and_in_that_order(tmp_path: Path) -> None:
     def three(entry: ov.Node) -> list[ov.Node]:
         return [ops.multiply(double(entry)[0], ops.constant(np.float32(factor))) for factor in (1, 10, 100)]
 
-    found = measure.outputs(compiled(three), images(5), (2, 0))
-    assert found[0][:, 0].tolist() == [0, 200, 400, 600, 800] and found[1][:, 0].tolist() == [0, 2, 4, 6, 8]
+    found = ask(compiled(three), images(5), (2, 0), tmp_path)
+    assert [(high[0, 0], low[0, 0]) for high, low, _ in found] == [(200 * n, 2 * n) for n in range(5)]
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.int64, np.uint8])
-def test_answers_of_any_type(kind: type) -> None:
-    found = measure.outputs(compiled(lambda entry: [ops.convert(double(entry)[0], kind)]), images(9), (0,))
-    assert found[0].dtype == kind and found[0][:, 1].tolist() == [2 * number for number in range(9)]
+def test_answers_of_any_type(kind: type, tmp_path: Path) -> None:
+    found = ask(compiled(lambda entry: [ops.convert(double(entry)[0], kind)]), images(9), (0,), tmp_path)
+    assert found[0][0].dtype == kind and [output[0, 1] for output, _ in found] == [2 * number for number in range(9)]
+
+
+def test_answers_of_any_length(tmp_path: Path) -> None:
+    """As a detector gives them, which finds another number of things in every image."""
+
+    def bright(entry: ov.Node) -> list[ov.Node]:
+        return [ops.non_zero(ops.greater(entry, ops.constant(np.float32(2))), "i64")]
+
+    found = ask(compiled(bright), images(5), (0,), tmp_path)
+    assert [output.shape for output, _ in found] == [(4, 0), (4, 0), (4, 0), (4, 4), (4, 4)]
 
 
 def test_images_may_lie_in_a_file(tmp_path: Path) -> None:
     mapped = np.memmap(tmp_path / "pixels", np.uint8, "w+", shape=(40, 2, 2, 1))
     mapped[:] = images(40)
-    found = measure.outputs(compiled(double), mapped[:30], (0,))
-    assert found[0][:, 0].tolist() == [2 * number for number in range(30)]
+    found = ask(compiled(double), mapped[:30], (0,), tmp_path)
+    assert [output[0, 0] for output, _ in found] == [2 * number for number in range(30)]
 
 
-def test_single_image_is_enough() -> None:
-    assert measure.outputs(compiled(double), images(1), (0,))[0].shape == (1, 2)
-
-
-def test_progress_ends_with_all_of_them() -> None:
+def test_progress_ends_with_all_of_them(tmp_path: Path) -> None:
     seen: list[int] = []
-    measure.outputs(compiled(double), images(130), (0,), seen.append)
+    ask(compiled(double), images(130), (0,), tmp_path, seen.append)
     assert seen == [0, 64, 128, 130]
 
 
-def test_numbers_that_are_none_are_counted() -> None:
+def test_numbers_that_are_none_are_counted(tmp_path: Path) -> None:
     def logarithm(entry: ov.Node) -> list[ov.Node]:
         return [ops.log(ops.subtract(double(entry)[0], ops.constant(np.float32(8))))]
 
     with pytest.raises(BadOutputs, match="on 5 of 20 images") as caught:
-        measure.outputs(compiled(logarithm), images(20), (0,))
+        ask(compiled(logarithm), images(20), (0,), tmp_path)
     assert caught.value.hint
 
 
-def test_answer_without_a_place_for_images_is_refused() -> None:
-    def flat(entry: ov.Node) -> list[ov.Node]:
-        return [ops.reshape(entry, ops.constant([4]), False)]
+def test_error_while_reading_comes_out(tmp_path: Path) -> None:
+    def fail(outputs: object, size: object) -> Prediction:
+        raise UnsupportedModel("No boxes")
 
-    with pytest.raises(UnsupportedModel, match=r"has shape \[4\]; it should begin with 1"):
-        measure.outputs(compiled(flat), images(3), (0,))
+    decoded = Decoded(images(40), (), ((1, 1),) * 40)
+    with pytest.raises(UnsupportedModel, match="No boxes"):
+        measure.predictions(compiled(double), decoded, Bound((0,), (), (), fail), tmp_path)
 
 
 # --- speed

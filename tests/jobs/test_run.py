@@ -93,10 +93,11 @@ def test_second_job_uses_the_baseline_of_the_first(tmp_path: Path) -> None:
     kept.mkdir()
     first = run.run(tiny.job(tmp_path, name="first", baselines=str(kept)))
     (file,) = kept.iterdir()
-    with np.load(file) as outputs:  # an answer nobody would give: all images are red
-        wrong = np.zeros_like(outputs["arr_0"])
-    wrong[:, list(tiny.COLOURS).index("red")] = 9
-    np.savez(file, wrong)
+    with np.load(file) as outputs:
+        values, shapes = outputs["values0"], outputs["shapes0"]
+    wrong = np.zeros_like(values).reshape(-1, 3)  # an answer nobody would give: all images are red
+    wrong[:, list(tiny.COLOURS).index("red")] = 1
+    np.savez(file, values0=wrong.ravel(), shapes0=shapes)
     second = run.run(tiny.job(tmp_path, name="second", baselines=str(kept)))
     assert first.before and second.before
     assert second.before.metrics["accuracy"] == pytest.approx(1 / 3)

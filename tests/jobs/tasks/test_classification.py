@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +13,8 @@ from openvino import opset13 as ops
 
 from jobs.errors import BadOption, JobError, LabelMismatch, UnsupportedModel, WrongTask
 from jobs.findings import ModelFindings, Port
-from jobs.tasks import Bound
+from jobs.samples import Dataset, Sample
+from jobs.tasks import Bound, Prediction
 from jobs.tasks import classification as task
 
 
@@ -34,7 +37,15 @@ def bind(
 ) -> Bound:
     if targets is None:
         targets = [(number,) for number in range(len(found))]
-    return task.bind(model([1, count]), settings, found, targets)
+    return task.bind(model([1, count]), settings, dataset(found, targets))
+
+
+def dataset(labels: Sequence[str] = (), targets: Sequence[tuple[int, ...] | None] = ()) -> Dataset:
+    return Dataset("made", tuple(labels), samples(*targets))
+
+
+def samples(*targets: tuple[int, ...] | None) -> tuple[Sample, ...]:
+    return tuple(Sample(f"{number}.png", Path(f"{number}.png"), "", one) for number, one in enumerate(targets))
 
 
 def refused(kind: type[JobError], match: str, *args: object, **more: object) -> JobError:
@@ -91,20 +102,20 @@ def test_fit(shapes: list[list[int]], info: dict[str, str], fit: float) -> None:
 def test_outputs_for_explanations_do_not_count() -> None:
     assert task.fits(described([[1, 512]], ["feature_vector"])) == 0
     found = task.bind(
-        model([1, 512], [1, 7, 7], [1, 3], names=["feature_vector", "saliency_map", "logits"]), {}, (), ()
+        model([1, 512], [1, 7, 7], [1, 3], names=["feature_vector", "saliency_map", "logits"]), {}, dataset()
     )
     assert found.outputs == (2,) and found.labels == ("0", "1", "2")
 
 
 @pytest.mark.parametrize("shape", [[1, 3], [-1, 3], [1, 3, 1, 1], [1, 1, 1, 3], [4, 3]])
 def test_scores_of_any_rank_are_found(shape: list[int]) -> None:
-    assert len(task.bind(model(shape), {}, ("a", "b", "c"), [(0,), (1,), (2,)]).labels) == 3
+    assert len(task.bind(model(shape), {}, dataset("abc", [(0,), (1,), (2,)])).labels) == 3
 
 
 @pytest.mark.parametrize("shape", [[1, 4, 8, 8], [1, 1], [1, 84, 8400], [1, -1, 5]])
 def test_other_outputs_are_another_task(shape: list[int]) -> None:
     with pytest.raises(WrongTask, match="no list of class scores") as caught:
-        task.bind(model(shape), {}, (), ())
+        task.bind(model(shape), {}, dataset())
     assert caught.value.hint
 
 
@@ -206,34 +217,51 @@ def test_target_is_all_labels_once() -> None:
         SimpleNamespace(label=1),
         SimpleNamespace(label=2),
     ]
-    assert task.target(annotations) == (1, 2)
-    assert task.target([SimpleNamespace()]) is None and task.target([]) is None
+    assert task.target(SimpleNamespace(annotations=annotations)) == (1, 2)
+    assert task.target(SimpleNamespace(annotations=[SimpleNamespace()])) is None
+    assert task.target(SimpleNamespace(annotations=[])) is None
 
 
 # --- answers
 
 
-ONE = Bound((0,), ("cat", "dog", "owl"), (0, 1, 2))
-MANY = Bound((0,), ("cat", "dog", "owl"), (0, 1, 2), multilabel=True)
+ONE = bind(("cat", "dog", "owl"))
+MANY = bind(("cat", "dog", "owl"), multilabel="true")
+
+
+def rows(*scores: Sequence[float]) -> list[Prediction]:
+    return [(np.array(row, dtype=np.float64),) for row in scores]
+
+
+def read(bound: Bound, scores: Sequence[float], shape: Sequence[int] = (1, 3)) -> list[float]:
+    (found,) = bound.read([np.array(scores, dtype=np.float32).reshape(shape)], (1, 1))
+    values: list[float] = found.tolist()
+    return values
 
 
 def test_logits_become_probabilities_and_probabilities_stay() -> None:
-    logits = np.array([[1000.0, 0, -1000], [0, 0, 0]])
-    np.testing.assert_allclose(task.predict([logits], ONE), [[1, 0, 0], [1 / 3] * 3])
-    shares = np.array([[0.2, 0.3, 0.5], [1, 0, 0]])
-    np.testing.assert_allclose(task.predict([shares], ONE), shares)
-    np.testing.assert_allclose(task.predict([shares.reshape(2, 3, 1, 1)], ONE), shares)
+    assert read(ONE, [1000, 0, -1000]) == [1, 0, 0]
+    assert read(ONE, [0, 0, 0]) == pytest.approx([1 / 3] * 3)
+    assert read(ONE, [0.2, 0.3, 0.5]) == read(ONE, [0.2, 0.3, 0.5], (1, 3, 1, 1)) == pytest.approx([0.2, 0.3, 0.5])
+    assert read(ONE, [1, 0, 0]) == [1, 0, 0]
 
 
 def test_several_labels_become_probabilities_each() -> None:
-    np.testing.assert_allclose(task.predict([np.array([[0.0, 800, -800]])], MANY), [[0.5, 1, 0]], atol=1e-9)
-    yes_no = np.array([[0.9, 0.9, 0.1]])
-    np.testing.assert_allclose(task.predict([yes_no], MANY), yes_no)
+    assert read(MANY, [0, 800, -800]) == pytest.approx([0.5, 1, 0])
+    assert read(MANY, [0.9, 0.9, 0.1]) == pytest.approx([0.9, 0.9, 0.1])
+
+
+def test_several_logits_are_known_by_the_graph() -> None:
+    """They may all lie between 0 and 1, as probabilities do."""
+    entry = ops.parameter([1, 4], np.float32)
+    logits = ops.matmul(entry, np.ones((4, 3), np.float32), False, False)
+    found = task.bind(ov.Model([ops.reshape(logits, [1, 3], False)], [entry]), {"multilabel": "yes"}, dataset())
+    assert read(found, [0.0, 0.5, 1]) == pytest.approx([0.5, 0.6225, 0.7311], abs=1e-4)
 
 
 def test_scores_by_hand() -> None:
-    predictions = np.array([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5]])
-    real = task.truth([(0,), (1,), (1,), (2,)], ONE)
+    predictions = rows([0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5])
+    real = task.truth(samples((0,), (1,), (1,), (2,)), ONE)
     scores = task.score(predictions, real, ONE)
     assert scores.metrics["accuracy"] == 0.75 and "top5" not in scores.metrics
     assert scores.per_image.tolist() == [1, 0, 1, 1]
@@ -243,53 +271,53 @@ def test_scores_by_hand() -> None:
 
 
 def test_truth_follows_the_places_of_the_model() -> None:
-    turned = Bound((0,), ("owl", "dog", "cat"), (2, 1, 0))
-    assert task.truth([(0,), (2,)], turned).classes.tolist() == [2, 0]
-    many = Bound((0,), ("owl", "dog", "cat"), (2, 1, 0), multilabel=True)
-    assert task.truth([(0, 1), (), None], many).classes.tolist() == [[0, 1, 1], [0, 0, 0], [0, 0, 0]]
+    turned = replace(ONE, from_dataset=(2, 1, 0))
+    assert task.truth(samples((0,), (2,)), turned).classes.tolist() == [2, 0]
+    many = replace(turned, multilabel=True)
+    assert task.truth(samples((0, 1), (), None), many).classes.tolist() == [[0, 1, 1], [0, 0, 0], [0, 0, 0]]
 
 
 def test_top_five_needs_more_than_five_classes() -> None:
-    bound = Bound((0,), tuple("abcdefg"), tuple(range(7)))
-    scores = task.score(np.tile(np.arange(7.0), (2, 1)), task.truth([(6,), (0,)], bound), bound)
+    bound = replace(ONE, labels=tuple("abcdefg"), from_dataset=tuple(range(7)))
+    scores = task.score(rows(range(7), range(7)), task.truth(samples((6,), (0,)), bound), bound)
     assert scores.metrics["top5"] == 0.5
 
 
 def test_several_labels_by_hand() -> None:
-    predictions = np.array([[0.9, 0.6, 0.1], [0.2, 0.3, 0.4]])
-    scores = task.score(predictions, task.truth([(0, 1), (2,)], MANY), MANY)
+    predictions = rows([0.9, 0.6, 0.1], [0.2, 0.3, 0.4])
+    scores = task.score(predictions, task.truth(samples((0, 1), (2,)), MANY), MANY)
     assert scores.metrics["accuracy"] == pytest.approx(5 / 6) and scores.per_image.tolist() == pytest.approx([1, 2 / 3])
     assert scores.per_class["owl"] == {"accuracy": 0.5}
 
 
 def test_one_class_measured_has_no_auroc() -> None:
-    scores = task.score(np.array([[0.8, 0.1, 0.1]]), task.truth([(0,)], ONE), ONE)
+    scores = task.score(rows([0.8, 0.1, 0.1]), task.truth(samples((0,)), ONE), ONE)
     assert "auroc" not in scores.metrics and scores.metrics["accuracy"] == 1
 
 
 def test_classes_of_the_same_name_are_told_apart() -> None:
-    bound = Bound((0,), ("crane", "dog", "crane"), (0, 1, 2))
-    scores = task.score(np.eye(3), task.truth([(0,), (1,), (2,)], bound), bound)
+    bound = replace(ONE, labels=("crane", "dog", "crane"))
+    scores = task.score(rows(*np.eye(3).tolist()), task.truth(samples((0,), (1,), (2,)), bound), bound)
     assert set(scores.per_class) == {"crane (0)", "dog", "crane (2)"}
 
 
 def test_agreement_is_with_the_model_itself() -> None:
-    predictions = np.array([[0.8, 0.6, 0.1]])
+    predictions = rows([0.8, 0.6, 0.1])
     assert task.agreement(predictions, ONE).classes.tolist() == [0]
     assert task.agreement(predictions, MANY).classes.tolist() == [[1, 1, 0]]
 
 
 def test_words() -> None:
-    predictions = np.array([[0.8, 0.6, 0.1], [0.1, 0.2, 0.3]])
-    assert task.describe(predictions, 0, ONE) == ("cat", pytest.approx(0.8))
-    assert task.describe(predictions, 0, MANY)[0] == "cat, dog" and task.describe(predictions, 1, MANY)[0] == "none"
-    assert task.describe_truth(task.truth([(1,)], ONE), 0, ONE) == "dog"
-    assert task.describe_truth(task.truth([()], MANY), 0, MANY) == "none"
+    one, other = rows([0.8, 0.6, 0.1], [0.1, 0.2, 0.3])
+    assert task.describe(one, ONE) == ("cat", pytest.approx(0.8))
+    assert task.describe(one, MANY)[0] == "cat, dog" and task.describe(other, MANY)[0] == "none"
+    assert task.describe_truth(task.truth(samples((1,)), ONE), 0, ONE) == "dog"
+    assert task.describe_truth(task.truth(samples(()), MANY), 0, MANY) == "none"
 
 
 def test_answer_of_several_labels_changes_at_the_threshold() -> None:
     """The highest score stays the same one, and yet another answer is given."""
-    before, after = np.array([[0.9, 0.55, 0.1]]), np.array([[0.9, 0.45, 0.1]])
+    before, after = rows([0.9, 0.55, 0.1]), rows([0.9, 0.45, 0.1])
     assert task.difference(before, after, MANY)[0] >= 1 > task.difference(before, after, ONE)[0]
 
 

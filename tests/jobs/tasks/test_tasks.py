@@ -9,7 +9,7 @@ import pytest
 
 from jobs import data, division, formats, image_input, layouts, measure, tasks
 from jobs.spec import TaskName
-from jobs.tasks import Bound, Task
+from jobs.tasks import Bound, Prediction, Task
 from tests.jobs import tiny
 
 SUBJECTS: dict[TaskName, tuple[Callable[[], ov.Model], Callable[[Path], Path]]] = {
@@ -28,14 +28,20 @@ class Case:
         self.dataset = data.open_dataset(make_dataset(folder / "dataset"), folder / "scratch", task)
         self.settings = formats.model_info(self.model)
         samples = division.divide(self.dataset, calibration=6).validation
-        self.bound = task.bind(self.model, self.settings, self.dataset.labels, [s.target for s in self.dataset.samples])
+        self.bound = task.bind(self.model, self.settings, self.dataset)
         entry = image_input.of(self.model, self.settings)
         decoded = data.decode(samples, entry.resize, folder / "scratch")
         compiled = measure.compile_for(entry.embed(self.model), "CPU", "throughput")
-        outputs = measure.outputs(compiled, decoded.pixels, self.bound.outputs)
-        self.predictions = task.predict(outputs, self.bound)
-        self.real = task.truth([sample.target for sample in decoded.samples], self.bound)
+        self.predictions = measure.predictions(compiled, decoded, self.bound, folder / "scratch")
+        self.real = task.truth(decoded.samples, self.bound)
+        self.sizes = decoded.sizes
+        self.samples = decoded.samples
         self.count = len(decoded.samples)
+
+    @property
+    def rolled(self) -> list[Prediction]:
+        """Each image with what was said of the one before."""
+        return [self.predictions[place - 1] for place in range(self.count)]
 
 
 @pytest.fixture(scope="module", params=ALL, ids=lambda task: task.name)
@@ -86,8 +92,7 @@ def test_model_agrees_with_itself(case: Case) -> None:
 
 def test_worse_model_loses(case: Case) -> None:
     good = case.task.score(case.predictions, case.real, case.bound)
-    rolled = np.roll(case.predictions, 1, axis=0)
-    bad = case.task.score(rolled, case.real, case.bound)
+    bad = case.task.score(case.rolled, case.real, case.bound)
     drop = case.task.compare(good, bad)
     name = case.task.metrics[0].name
     assert drop.value == pytest.approx(good.metrics[name] - bad.metrics[name])
@@ -97,14 +102,25 @@ def test_worse_model_loses(case: Case) -> None:
 def test_difference_is_none_between_equals_and_one_where_the_answer_changed(case: Case) -> None:
     same = case.task.difference(case.predictions, case.predictions, case.bound)
     assert same.shape == (case.count,) and (same == 0).all()
-    words = [case.task.describe(case.predictions, place, case.bound)[0] for place in range(case.count)]
-    rolled = np.roll(case.predictions, 1, axis=0)
-    changed = case.task.difference(case.predictions, rolled, case.bound) >= 1
+    words = [case.task.describe(prediction, case.bound)[0] for prediction in case.predictions]
+    changed = case.task.difference(case.predictions, case.rolled, case.bound) >= 1
     assert changed.tolist() == [words[place] != words[place - 1] for place in range(case.count)]
 
 
 def test_answers_and_truth_are_told_in_words(case: Case) -> None:
     for place in range(case.count):
-        words, confidence = case.task.describe(case.predictions, place, case.bound)
+        words, confidence = case.task.describe(case.predictions[place], case.bound)
         assert words and 0 <= confidence <= 1
         assert case.task.describe_truth(case.real, place, case.bound)
+
+
+def test_marks_lie_inside_the_image(case: Case) -> None:
+    for place, (sample, size) in enumerate(zip(case.samples, case.sizes, strict=True)):
+        for marks in (
+            case.task.marks(case.predictions[place], case.bound, size),
+            case.task.truth_marks(case.real, place, case.bound, size),
+            case.task.target_marks(sample.target, case.dataset.labels, size),
+        ):
+            ends = [end for shape in marks.shapes for end in (*(shape.box or ()), *sum(shape.outline, ()))]
+            assert all(0 <= end <= 1 for end in ends)
+            assert marks.layer is None or (marks.layer.dtype == np.uint8 and marks.layer.shape[2] == 4)

@@ -1,0 +1,89 @@
+"""The labels of a model and those of a dataset, matched: by name first, by place where that is clear."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+from jobs import formats
+from jobs.errors import LabelMismatch
+
+
+def named(settings: Mapping[str, str], count: int) -> tuple[str, ...]:
+    """The model's labels; those the person gave (`labels_given`) come before exact ones in `label_info`.
+
+    Empty when the model has none. Raises LabelMismatch when their number is not that of the outputs.
+    """
+    names = formats.labels({"labels": settings.get("labels", "")} if settings.get("labels_given") else settings)
+    if names and len(names) != count:
+        raise LabelMismatch(
+            f"The model has {count} classes but {len(names)} label names: {shown(names)}.",
+            hint=f"Give {count} names, separated by commas.",
+            where="labels",
+        )
+    return names
+
+
+def _plain(name: str) -> str:
+    """For comparing: case, spaces, underscores, hyphens and ways to write an accent do not matter."""
+    return re.sub(r"[\s_\-]+", "", unicodedata.normalize("NFKC", name)).casefold()
+
+
+_NOWHERE = -1
+
+
+def match(
+    names: tuple[str, ...], dataset: tuple[str, ...], used: set[int], count: int
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """For each label of the dataset its place among the outputs; nowhere is fine for one that no image has."""
+    found = _by_name(names, dataset)
+    if all(place != _NOWHERE for place, number in zip(found, range(len(dataset)), strict=True) if number in used):
+        return found, ()
+    if all(label.isdecimal() and int(label) < count for label in dataset):
+        return tuple(int(label) for label in dataset), (
+            "The dataset's folders are numbers, taken as places of outputs.",
+        )
+    for numbers in (range(len(dataset)), sorted(used)):
+        if len(numbers) == count and all(found[number] == _NOWHERE for number in numbers):
+            return _by_order([dataset[number] for number in numbers], dataset, names)
+    missing = tuple(dataset[number] for number in sorted(used) if found[number] == _NOWHERE)
+    raise LabelMismatch(
+        f"The model has {count} classes ({shown(names) or 'without names'}), the dataset has {len(used)}"
+        f" ({shown([dataset[number] for number in sorted(used)])}); not found in the model: {shown(missing)}.",
+        hint="Name the folders like the model's labels, or give the model's labels in the order of its outputs.",
+        where="labels",
+    )
+
+
+def _by_name(names: tuple[str, ...], dataset: tuple[str, ...]) -> tuple[int, ...]:
+    """Exactly, else but for case and the like where that is clear."""
+    exact = {name: place for place, name in enumerate(names)}
+    alike: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        alike.setdefault(_plain(name), []).append(place)
+    loose = {name: places[0] for name, places in alike.items() if len(places) == 1}
+    return tuple(exact.get(label, loose.get(_plain(label), _NOWHERE)) for label in dataset)
+
+
+def _by_order(
+    labels: Sequence[str], dataset: tuple[str, ...], names: tuple[str, ...]
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    why = "no name is the same" if names else "the model names none"
+    ends = f"the first class, “{labels[0]}”, is output 0 and the last, “{labels[-1]}”, is output {len(labels) - 1}"
+    places = {label: place for place, label in enumerate(labels)}
+    note = f"Labels are matched by order, since {why}: {ends}."
+    return tuple(places.get(label, _NOWHERE) for label in dataset), (note,)
+
+
+def shown(names: Sequence[str], most: int = 8) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def named_by_dataset(labels: Sequence[str], places: tuple[int, ...], count: int) -> tuple[str, ...]:
+    by_place = dict(zip(places, labels, strict=True))
+    return tuple(by_place.get(place, str(place)) for place in range(count))
+
+
+def told_apart(labels: Sequence[str]) -> list[str]:
+    """Names as keys: of those that occur twice, each with its place."""
+    return [f"{name} ({place})" if labels.count(name) > 1 else name for place, name in enumerate(labels)]
