@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from faster_coco_eval.core import mask as coco_mask
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Size = tuple[int, int]
 """Height and width."""
@@ -34,13 +34,14 @@ def decode(rle: bytes, size: Size) -> NDArray[np.uint8]:
     return mask
 
 
-def from_polygons(polygons: Iterable[Sequence[float]], size: Size) -> bytes:
-    """One mask of the polygons of an object, each x, y, x, y… in pixels; what is no polygon is left out.
+def from_polygons(polygons: Iterable[ArrayLike], size: Size) -> bytes:
+    """One mask of the polygons of an object, each x, y, x, y… or pairs of those in pixels; less than three are none.
 
     Raises ValueError on points that are no numbers.
     """
     far = max(size) * _FAR  # edges are followed pixel by pixel
-    whole = [np.clip(points, -far, far) for points in polygons if len(points) >= 2 * _FEWEST_POINTS]
+    flat = [np.asarray(points, np.float64).ravel() for points in polygons]
+    whole = [np.clip(points, -far, far) for points in flat if len(points) >= 2 * _FEWEST_POINTS]
     if not all(np.isfinite(points).all() for points in whole):
         raise ValueError("a polygon has points that are no numbers")
     if not whole:

@@ -168,7 +168,7 @@ def _rle(shapes: Sequence[Any], size: Size) -> bytes:
                 parts.append(_of_rle(shape.rle, size))
             elif isinstance(shape, Mask):
                 parts.append(_of_pixels(np.asarray(shape.image), size))
-        polygons = [np.ravel(shape.as_polygon()) for shape in shapes if not isinstance(shape, Mask)]
+        polygons = [shape.as_polygon() for shape in shapes if not isinstance(shape, Mask)]
         if polygons:
             parts.append(masks.from_polygons(polygons, size))
         return masks.merge(parts, size)
