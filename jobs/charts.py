@@ -56,11 +56,14 @@ def axis(values: Sequence[float], *, least: float = 0.0, most: float = math.inf)
     low, high = middle - width * (0.5 + ROOM), middle + width * (0.5 + ROOM)
     beyond = max(0.0, high - (most + width * ROOM / 2))
     low, high = low - beyond, high - beyond
+    return Axis(low, high, tuple(tick for tick in round_values(low, high) if tick <= most))
+
+
+def round_values(low: float, high: float) -> tuple[float, ...]:
+    """A few from the one to the other."""
     step = _step((high - low) / TICKS)
-    first = math.ceil(low / step)
-    count = math.floor(high / step) - first + 1
-    ticks = tuple(round((first + i) * step, 10) for i in range(count))
-    return Axis(low, high, tuple(tick for tick in ticks if tick <= most))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return tuple(round(place * step, 10) for place in range(first, last + 1))
 
 
 def _step(rough: float) -> float:

@@ -1,9 +1,10 @@
 """`artifacts/report.html`: a result as one file that needs nothing else, to read, print, send and keep."""
 
 import base64
+import hashlib
 import io
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from markupsafe import Markup
 from PIL import Image
 from pydantic import ValidationError
 
-from jobs import figures, intervals, markup, numbers, spec, tables, titles
+from jobs import figures, gallery, intervals, markup, numbers, score_chart, spec, tables, titles
 from jobs.intervals import Interval
 from jobs.markup import Text, element, join
-from jobs.report import Failure, Picture, Report, Speed
+from jobs.report import Failure, Picture, Report, Speed, View
 from jobs.spec import JobSpec
 
 FILE_NAME = "report.html"
@@ -22,7 +23,8 @@ PICTURES = 12
 SIDE = 320  # pixels of a picture's longer side
 ENLARGED = 96  # pixels; smaller ones are drawn with their pixels to be seen
 QUALITY = 82  # of JPEG
-STYLE = Path(__file__).with_suffix(".css")
+LAYER_COLOURS = 64  # of masks and heat maps, which take a third of the bytes so
+STYLE = Path(__file__).with_suffix(".css")  # ours, and never closes its element; so does that of the gallery
 _FRAME = Markup("""\
 <!doctype html>
 <html lang="en">
@@ -68,14 +70,15 @@ def page(job_dir: Path, report: Report, now: datetime) -> Markup:
         figures.picture(report),
         _section("What next", _steps(report)),
         _section("Classes", tables.classes(report)),
-        _section("Pictures", *_pictures(job_dir, report.pictures)),
+        _section("Scores", score_chart.histograms(report)),
+        _section("Pictures", *_pictures(job_dir, report)),
         _section("Speed", *_speed(report)),
         _section("Settings and images", *_settings(report, wanted)),
         _section("Time and versions", _made_with(report)),
         _section("Repeat it", *(_repeat(wanted) if wanted else ())),
     )
     body = join([_header(name, report, wanted, now), *filter(None, sections)], "\n")
-    style = Markup(STYLE.read_text(encoding="utf-8"))  # ours, and never closes its element
+    style = Markup("\n".join(path.read_text(encoding="utf-8") for path in (STYLE, gallery.STYLE)))
     return _FRAME.format(title=f"{name}: {_outcome(report)}", style=style, body=body)
 
 
@@ -225,14 +228,23 @@ def _options(values: Mapping[str, str]) -> list[str]:
 # --- pictures
 
 
-def _pictures(job_dir: Path, pictures: Sequence[Picture]) -> list[Text]:
+def _pictures(job_dir: Path, report: Report) -> list[Text]:
     """Those on which the models differ most, inside the page."""
-    chosen = [(picture, shot) for picture in pictures[:PICTURES] if (shot := _picture(job_dir, picture))]
+    chosen = [(one, shot) for one in report.pictures[:PICTURES] if (shot := _picture(job_dir, one, report))]
     if not chosen:
         return []
-    differ = sum(picture.differs for picture, _ in chosen)
+    pictures = [picture for picture, _ in chosen]
+    differ = sum(picture.differs for picture in pictures)
     said = f"The models give {_how_often(differ, len(chosen))} of these. Where they are least alike comes first."
-    return [element("p", said, classes="ow-muted"), element("div", *(shot for _, shot in chosen), classes="ow-gallery")]
+    drawn = any(map(gallery.is_drawn_on, pictures))
+    legend = gallery.legend(report, pictures, gallery.colours(report)) if drawn else ""
+    counts = gallery.least(pictures)
+    if counts and gallery.has_scores(pictures):
+        said += f" What is drawn is what a model is sure of from {numbers.percent(counts, 0)} on."
+    shots = element(
+        "div", *(shot for _, shot in chosen), classes="ow-gallery ow-gallery-wide" if drawn else "ow-gallery"
+    )
+    return [element("p", said, classes="ow-muted"), legend, shots]
 
 
 def _how_often(differ: int, count: int) -> str:
@@ -241,27 +253,52 @@ def _how_often(differ: int, count: int) -> str:
     return f"different answers on {differ if differ < count else 'all'}"
 
 
-def _picture(job_dir: Path, picture: Picture) -> Markup:
+def _picture(job_dir: Path, picture: Picture, report: Report) -> Markup:
+    """The figure; nothing when its image is gone, since the numbers stand without it."""
     try:
-        source = _inline(job_dir / picture.file)
-    except (OSError, ValueError):  # the numbers stand without it
+        images = _images(job_dir / picture.file, picture)
+    except (OSError, ValueError):
         return Markup()
-    rows: list[tuple[Text, Text]] = [
-        *([("Truth", picture.truth)] if picture.truth else []),
-        ("Before", tables.answer(picture.before, picture.score_before, picture.truth)),
-        ("After", tables.answer(picture.after, picture.score_after, picture.truth)),
-    ]
-    return element(
-        "figure",
-        Markup('<img src="{}" alt="{}">').format(source, picture.name),
-        *([markup.badge("Other answer", "unsure")] if picture.differs else []),
-        element("figcaption", markup.facts(rows), element("span", picture.name, classes="ow-muted ow-small")),
-        classes="ow-shot",
+    least = gallery.least([picture])
+
+    def image(picture: Picture, words: str) -> Markup:
+        return next(images)(words)
+
+    return gallery.figure(
+        _counting(picture, least), image, lambda view: _layer(job_dir / view.layer), gallery.colours(report), least
     )
 
 
-def _inline(path: Path) -> str:
-    """The picture itself as an address."""
+def _counting(picture: Picture, least: float) -> Picture:
+    """Without what a reader could never bring to sight."""
+
+    def surest(view: View) -> View:
+        kept = tuple(shape for shape in view.shapes if shape.score is None or shape.score >= least)
+        return view.model_copy(update={"shapes": kept})
+
+    return picture.model_copy(
+        update={"before_view": surest(picture.before_view), "after_view": surest(picture.after_view)}
+    )
+
+
+def _images(path: Path, picture: Picture) -> Iterator[Callable[[str], Markup]]:
+    """The image as often as it is shown. It is inside the page once, and used from there again."""
+    source, (width, height) = _inline(path)
+    if not gallery.is_drawn_on(picture):
+        return iter([lambda words: Markup('<img src="{}" alt="{}">').format(source, words)])
+    name = f"image-{hashlib.sha256(picture.file.encode()).hexdigest()[:12]}"
+    frame = Markup('<svg class="ow-image" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
+    first = Markup('<image id="{}" href="{}" width="{}" height="{}"></image>').format(name, source, width, height)
+    again = Markup('<use href="#{}"></use>').format(name)
+
+    def shown(inside: Markup) -> Callable[[str], Markup]:
+        return lambda words: frame.format(width, height, words, inside)
+
+    return iter([shown(first), *[shown(again)] * 2])
+
+
+def _inline(path: Path) -> tuple[str, tuple[int, int]]:
+    """The picture itself as an address, and its width and height."""
     with Image.open(path) as opened:
         image = opened.convert("RGB")
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
@@ -269,7 +306,24 @@ def _inline(path: Path) -> str:
         image = image.resize((image.width * 4, image.height * 4), Image.Resampling.NEAREST)
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=QUALITY, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+    return _address("jpeg", stream), image.size
+
+
+def _layer(path: Path) -> str:
+    """A mask or heat map itself as an address; nothing when it is gone."""
+    try:
+        with Image.open(path) as opened:
+            image = opened.convert("RGBA")
+    except (OSError, ValueError):
+        return ""
+    image.thumbnail((SIDE, SIDE), Image.Resampling.NEAREST)
+    stream = io.BytesIO()
+    image.quantize(LAYER_COLOURS, Image.Quantize.FASTOCTREE).save(stream, "PNG", optimize=True)
+    return _address("png", stream)
+
+
+def _address(kind: str, stream: io.BytesIO) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 # --- how it was measured, with what, on what

@@ -15,7 +15,8 @@ WEB = {"gradio", "gradio_client", "sqlmodel", "sqlalchemy", "fastapi", "starlett
 CONTRACT = {
     *("errors", "events", "findings", "frozen", "report", "spec"),
     # a result in words, the same on its page, in its report and in the terminal
-    *("charts", "figures", "intervals", "markup", "numbers", "palette", "tables", "titles"),
+    *("charts", "figures", "gallery", "intervals", "markup", "numbers", "overlay", "palette", "score_chart"),
+    *("tables", "titles"),
     # configs/ and the forms made of it
     *("commented_json", "configuration", "fields", "model_settings", "pot_config", "recipe", "template_files"),
     *("templates", "translation"),

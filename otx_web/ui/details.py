@@ -1,14 +1,15 @@
 """The tabs under a result: accuracy a class, speed, pictures, layers, settings and the log."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from jobs import charts, tables
-from jobs.report import Picture, Report
+from jobs import charts, gallery, score_chart, tables
+from jobs.report import Picture, Report, View
 from jobs.spec import JobSpec
 from otx_web.ui import log, parts
-from otx_web.ui.parts import Text, element, join
+from otx_web.ui.parts import element
 from otx_web.ui.result import Seen
 
 LAYERS_MOST = 400
@@ -17,7 +18,7 @@ LAYERS_MOST = 400
 def tabs(report: Report, spec: JobSpec, seen: Seen, log_text: str, first: str = "") -> Markup:
     """All that have something in them. The script shows one at a time and keeps its name in the address."""
     panels: list[tuple[str, str, Markup]] = [
-        ("accuracy", "Accuracy", tables.accuracy(report)),
+        ("accuracy", "Accuracy", accuracy(report)),
         ("speed", "Speed", speed(report)),
         ("pictures", "Pictures", pictures(report, seen)),
         ("layers", "Layers", layers(report)),
@@ -61,6 +62,15 @@ def _panel(name: str, body: Markup, *, first: bool) -> Markup:
     )
 
 
+# --- accuracy
+
+
+def accuracy(report: Report) -> Markup:
+    """Metrics and classes, and how well scores of anomalies stand apart."""
+    blocks = [block for block in (tables.accuracy(report), score_chart.histograms(report)) if block]
+    return element("div", *blocks, classes="ow-stack ow-wide-gaps") if blocks else Markup()
+
+
 # --- speed
 
 
@@ -82,43 +92,59 @@ def speed(report: Report) -> Markup:
 
 
 def pictures(report: Report, seen: Seen) -> Markup:
-    """Those on which the models differ first."""
+    """Those on which the models differ first; what can be seen on them is up to who looks."""
     if not report.pictures:
         return Markup()
     if not seen.files:
         return element("p", "The pictures have been deleted.", classes="ow-muted")
-    differ = sum(picture.differs for picture in report.pictures)
-    if differ == len(report.pictures):
-        said = "Pictures to which the models give different answers; where they are least alike comes first."
-    elif differ:
-        said = (
+    colours, least = gallery.colours(report), gallery.least(report.pictures)
+
+    def image(picture: Picture, words: str) -> Markup:
+        return Markup('<img src="{}" alt="{}" loading="lazy">').format(seen.file(picture.file), words)
+
+    def layer(view: View) -> str:
+        return seen.file(view.layer)
+
+    shots = [gallery.figure(picture, image, layer, colours, least) for picture in report.pictures]
+    drawn = any(map(gallery.is_drawn_on, report.pictures))
+    blocks: list[Markup] = [element("p", _order(report.pictures), classes="ow-muted")]
+    if drawn:
+        blocks += [_tools(report, least), gallery.legend(report, report.pictures, colours)]
+    shown = element("div", *shots, classes="ow-gallery ow-gallery-wide" if drawn else "ow-gallery")
+    return element("div", *(block for block in blocks if block), shown, classes="ow-stack")
+
+
+def _order(pictures: Sequence[Picture]) -> str:
+    differ = sum(picture.differs for picture in pictures)
+    if differ == len(pictures):
+        return "Pictures to which the models give different answers; where they are least alike comes first."
+    if differ:
+        return (
             f"{parts.count(differ, 'picture')} with another answer first, then those where the models are least alike."
         )
-    else:
-        said = "The models give the same answer on every picture; those where they are least alike come first."
-    return element(
+    return "The models give the same answer on every picture; those where they are least alike come first."
+
+
+def _tools(report: Report, least: float) -> Markup:
+    """A slider for the confidence, where models say one, and a switch for all that is drawn. job.js moves them."""
+    percent = f"{100 * least:.0f}"
+    slider = element(
         "div",
-        element("p", said, classes="ow-muted"),
-        element("div", *(_picture(picture, seen) for picture in report.pictures), classes="ow-gallery"),
-        classes="ow-stack",
+        element("label", "Show what the models are sure of from", for_="ow-confidence"),
+        Markup('<input type="range" id="ow-confidence" min="0" max="100" step="1" value="{}" data-counts="{}">').format(
+            percent, percent
+        ),
+        element("output", f"{percent}{parts.SPACE}%", for_="ow-confidence"),
+        *(
+            [element("span", f"the numbers count from {percent}{parts.SPACE}%", classes="ow-muted ow-small")]
+            if least
+            else []
+        ),
+        classes="ow-confidence",
     )
-
-
-def _picture(picture: Picture, seen: Seen) -> Markup:
-    image = Markup('<img src="{}" alt="{}" loading="lazy">').format(seen.file(picture.file), picture.name)
-    truth = [("Truth", join([picture.truth]))] if picture.truth else []
-    rows: list[tuple[Text, Text]] = [
-        *truth,
-        ("Before", tables.answer(picture.before, picture.score_before, picture.truth)),
-        ("After", tables.answer(picture.after, picture.score_after, picture.truth)),
-    ]
-    mark = parts.badge("Other answer", "unsure") if picture.differs else Markup()
+    switch = element("label", Markup('<input type="checkbox" id="ow-overlay" checked>'), " Show what is drawn")
     return element(
-        "figure",
-        image,
-        mark,
-        element("figcaption", parts.facts(rows), element("span", picture.name, classes="ow-muted ow-small")),
-        classes="ow-shot",
+        "div", *([slider] if gallery.has_scores(report.pictures) else []), switch, classes="ow-picture-tools"
     )
 
 

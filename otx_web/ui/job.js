@@ -30,6 +30,20 @@ page.addEventListener('keydown', (event) => {
   tabs[next].focus();
 });
 
+// What is drawn on the pictures: the slider hides shapes that a model is less sure of, the switch hides them all.
+page.addEventListener('input', (event) => {
+  if (event.target.id === 'ow-confidence') show(event.target);
+  if (event.target.id === 'ow-overlay') element.querySelector('.ow-gallery').classList.toggle('ow-bare', !event.target.checked);
+});
+
+const show = (slider) => {
+  const least = Number(slider.value);
+  element.querySelector('output[for="ow-confidence"]').value = `${least}\u00a0%`;
+  slider.setAttribute('aria-valuetext', `${least} percent`);
+  for (const shape of element.querySelectorAll('.ow-gallery [data-score]'))
+    shape.classList.toggle('ow-unsure-shape', 100 * Number(shape.dataset.score) < least);
+};
+
 const open = (name) => {
   for (const tab of element.querySelectorAll('button[data-tab]')) {
     const here = tab.dataset.tab === name;

@@ -156,6 +156,24 @@ def test_pictures_are_few_small_and_inside(tmp_path: Path) -> None:
     assert "different answers on all of these" in words(page)
 
 
+def test_pictures_that_are_drawn_on_hold_their_image_once(tmp_path: Path) -> None:
+    picture(tmp_path)
+    Image.new("RGBA", (64, 64), (213, 94, 0, 255)).save(tmp_path / "artifacts/pictures/00-after.png")
+    page = write(tmp_path, made.report(pictures=(made.drawn_on(),), labels=("dog",), task="detection"))
+    elements = Elements(page)
+    assert [tag for tag, _ in elements.found if tag in ("image", "use")] == ["image", "use", "use"]
+    assert len(elements.images()) == 1 and elements.images()[0].startswith("data:image/png;base64,")
+    assert "sure of from 35 % on" in words(page)
+    assert "90 %" in page and "20 %" not in words(page), "what nobody could bring to sight is left out"
+    assert "script" not in elements.tags() and "<img src=x" not in page
+
+
+def test_layer_that_is_gone_costs_only_itself(tmp_path: Path) -> None:
+    picture(tmp_path)
+    page = write(tmp_path, made.report(pictures=(made.drawn_on(),), task="detection"))
+    assert not Elements(page).images() and "<image" in page
+
+
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"no picture")])
 def test_picture_that_is_gone_costs_only_itself(tmp_path: Path, spoil: Any) -> None:
     shots = (picture(tmp_path, 0), picture(tmp_path, 1, differs=False, after="dog"))

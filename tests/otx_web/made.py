@@ -14,8 +14,10 @@ from jobs.report import (
     Picture,
     Rate,
     Report,
+    Shape,
     Speed,
     Verdict,
+    View,
 )
 from jobs.spec import JobSpec, PotDefault, Source
 from otx_web.services import Services
@@ -115,6 +117,26 @@ def report(before: float = 0.805, after: float = 0.804, fps: float = 5043, **cha
         "layers": (Layer(name="conv1", type="Convolution", precision="INT8"),),
     }  # fmt: skip
     return Report.model_validate(known | changed)
+
+
+def drawn_on(**changed: Any) -> Picture:
+    """A picture with boxes of both models and of the annotation, and a layer after."""
+    sure, unsure = (Shape(label=EVIL, score=score, box=(0.1, 0.1, 0.5, 0.5)) for score in (0.9, 0.2))
+    known: dict[str, Any] = {
+        "file": "artifacts/pictures/00.png",
+        "name": "val/1.png",
+        "truth": "1 dog",
+        "before": "2 dogs",
+        "after": "1 dog",
+        "score_before": 0.9,
+        "score_after": 0.9,
+        "differs": True,
+        "before_view": View(shapes=(sure, unsure)),
+        "after_view": View(shapes=(sure,), layer="artifacts/pictures/00-after.png"),
+        "truth_view": View(shapes=(Shape(label="dog", box=(0.1, 0.1, 0.5, 0.5)),)),
+        "threshold": 0.35,
+    }
+    return Picture.model_validate(known | changed)
 
 
 def spec(parts: Services, **changed: Any) -> JobSpec:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobs import tables
-from jobs.report import Images
+from jobs.report import Images, ScoreCounts, ScoreHistogram, View
 from jobs.spec import JobSpec, PotDefault, Source
 from otx_web.ui import details, parts, result
 from otx_web.ui.result import Seen
@@ -156,6 +156,38 @@ def test_pictures_show_truth_and_both_answers() -> None:
     assert 'src="files/jobs/abc/artifacts/pictures/00.png" alt="val/dog/1.png" loading="lazy"' in page
     for text in ("Other answer", "Truth", "61 %", "55 %", 'aria-label="wrong"'):
         assert text in page
+
+
+def test_pictures_that_are_drawn_on_stand_side_by_side() -> None:
+    page = tabs(pictures=(made.drawn_on(),), labels=("cat", "dog"), task="detection")
+    order = ["<h4>Before", "2 dogs", "<h4>After", "1 dog", "<h4>Annotation", "1 dog"]
+    place = 0
+    for text in order:
+        place = page.index(text, place)
+    assert page.count('src="files/jobs/abc/artifacts/pictures/00.png"') == 3
+    assert 'class="ow-layer" src="files/jobs/abc/artifacts/pictures/00-after.png"' in page
+    assert 'type="range"' in page and 'value="35"' in page and "the numbers count from 35 %" in page
+    assert page.count("ow-unsure-shape") == 2, "what a model is not sure of is hidden until the slider asks for it"
+    assert "val/1.png, annotation: dog" in page
+    assert "<img src=x" not in page
+
+
+def test_slider_is_there_only_where_models_say_how_sure_they_are() -> None:
+    heat = View(layer="artifacts/pictures/00-after.png")
+    picture = made.drawn_on(before_view=heat, after_view=heat, threshold=None)
+    page = tabs(pictures=(picture,), task="anomaly_detection")
+    assert 'type="range"' not in page and 'id="ow-overlay"' in page and "ow-heat" in page
+
+
+def test_picture_without_an_annotation_shows_two() -> None:
+    page = tabs(pictures=(made.drawn_on(truth="", truth_view=View()),))
+    assert "<h4>After" in page and "<h4>Annotation" not in page
+
+
+def test_scores_of_anomalies_stand_with_the_accuracy() -> None:
+    counts = ScoreCounts(normal=(2, 1), anomalous=(0, 3), threshold=0.5)
+    histogram = ScoreHistogram(title="Image scores", edges=(0, 0.5, 1), before=counts, after=counts)
+    assert "Image scores" in tabs(histograms=(histogram,)) and "Image scores" not in tabs()
 
 
 def test_layers_are_counted_by_precision() -> None:
