@@ -93,6 +93,7 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         pair = open_pair(wanted, job_dir, scratch)
         task, bound = pair.task, pair.bound
         draft |= {"metric": task.metrics[0].name, "higher_is_better": task.metrics[0].higher_is_better}
+        draft["labels"] = pair.dataset.labels or bound.labels
     with stages.stage("decode"):
         calibration, validation = _decode(pair, scratch, stages)
         draft["images"] = _images(pair, calibration, validation)
