@@ -1,15 +1,21 @@
 """Operations that are left in float: which of a model's operations the names, patterns and types mean."""
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 import openvino as ov
 
 from jobs.errors import BadOption
+from jobs.recipe import MODEL
+from jobs.report import ConfigKey
 from jobs.spec import Ignored, IgnoredOperation
 
 PATTERN = "{re}"
 """Before a name that is a pattern, as in NNCF's files."""
+
+_ONNX = {"Mul": "Multiply", "Div": "Divide", "Sub": "Subtract", "Pow": "Power", "Conv": "Convolution"}
+"""Operations that OpenVINO calls otherwise than ONNX."""
 
 
 def unmatched(model: ov.Model, ignored: Ignored) -> tuple[str, ...]:
@@ -17,12 +23,69 @@ def unmatched(model: ov.Model, ignored: Ignored) -> tuple[str, ...]:
 
     Raises BadOption for a pattern that is none.
     """
-    if not ignored.strict:
-        return ()
+    return _lost(model, ignored) if ignored.strict else ()
+
+
+def _lost(model: ov.Model, ignored: Ignored) -> tuple[str, ...]:
     found = list(operations(model))
-    names = {op.friendly_name for op in found}
+    names = {op.friendly_name for op in found} | spelled(model, ignored.scope).keys()
     lost = [name for name in ignored.scope if not _is_named(name, names)]
     return (*lost, *(_shown(one) for one in ignored.operations if not any(fits(op, one) for op in found)))
+
+
+def keys(model: ov.Model, ignored: Ignored) -> tuple[ConfigKey, ...]:
+    """What became of names, patterns and types that nothing in the model has just so."""
+    here = spelled(model, ignored.scope)
+    found = []
+    if here:
+        note = "The model spells these operations otherwise: " + _few(f"{name} is {own}" for name, own in here.items())
+        found.append(ConfigKey(key="ignored.scope", value=_few(here), fate="changed", note=note, source=MODEL))
+    if lost := _lost(model, ignored):
+        note = "Nothing in this model is called so."
+        found.append(ConfigKey(key="ignored", value=_few(lost), fate="refused", note=note, source=MODEL))
+    return tuple(found)
+
+
+def _few(items: Iterable[str]) -> str:
+    first, *rest = items
+    return f"{first} and {len(rest)} more" if len(rest) > 1 else ", ".join((first, *rest))
+
+
+def spelled(model: ov.Model, scope: Iterable[str]) -> dict[str, str]:
+    """The names of operations that the model has in another spelling, each with the name that it has there.
+
+    PyTorch's two exporters call the same operation `/neck/blocks/blocks.0/Mul_1`, as in the files of OTX 1.x, and
+    `__module.model.neck.blocks.0/aten::mul/Multiply_1`, as in the models of OTX 2.x. The numbers agree but for what an
+    exporter left out, so that an operation which is the only one of its type in its module is taken whatever its
+    number. What could be two operations is not taken.
+    """
+    places: dict[str, list[tuple[str, int, str]]] = defaultdict(list)
+    names = {op.friendly_name for op in operations(model)}
+    for name in names:
+        if place := _place(name):
+            module, kind, number = place
+            places[kind].append((module, number, name))
+    found = {}
+    for name in scope:
+        if name in names or not (place := _place(name)):
+            continue
+        module, kind, number = place
+        inside = [one for one in places[kind] if one[0].endswith(module)]
+        same = [one for one in inside if one[1] == number] or inside
+        if len(same) == 1:
+            found[name] = same[0][2]
+    return found
+
+
+def _place(name: str) -> tuple[str, str, int] | None:
+    """Module, type and number of an operation by its name; None where the name does not tell."""
+    *modules, last = ("", *(part for part in name.split("/") if part and "::" not in part))
+    kind, _, number = last.partition("_")
+    if len(modules) < 2 or not (number or "0").isdecimal():
+        return None
+    # A module in a list comes after the list: /blocks/blocks.0
+    path = [one for one, after in zip(modules, (*modules[1:], ""), strict=True) if not after.startswith(f"{one}.")]
+    return ".".join(path).replace("__module.", "", 1), _ONNX.get(kind, kind), int(number or 0)
 
 
 def operations(model: ov.Model) -> Iterator[ov.Node]:

@@ -1,12 +1,14 @@
 """`configs/` as typed models: OTX's own files, the parameters they offer, and the options they come to.
 
 A value comes from the last that says it: the method's own default, the template's `pot_optimization_config.json` or the
-file uploaded in its place, the recipe the model carries when no file was uploaded, OTX's parameters
-(`configuration.yaml`, overridden by `template.yaml`), the person. That is OTX's order; the preset in a file of OTX is
-therefore without effect unless a template or a person says the same.
+file uploaded in its place, OTX's parameters (`configuration.yaml`, overridden by `template.yaml`), the person. That is
+OTX's order; the preset in a file of OTX is therefore without effect unless a template or a person says the same.
+
+A recipe that the model carries is used instead of the template's file, and wins over OTX's parameters too: OTX 2.x,
+which wrote it, has no others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
@@ -62,6 +64,7 @@ _POT = "POT"
 _PERSON = "you"
 _PRESETS = {"accuracy": "mixed", "asymmetric": "mixed", "symmetric": "performance"}
 """POT's other names, and what it turned them into."""
+_NAMES = {"ignored.scope", "ignored.operations"}
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -109,23 +112,32 @@ def _said_by_otx(template: Template) -> dict[str, _Value]:
     return {**said, "shuffle_data": _Value(True, _OTX)}
 
 
-def _layers(
-    template: Template, known: Mapping[str, Parameter], translations: tuple[Translation, ...]
-) -> dict[str, _Value]:
+def _layers(template: Template, known: Mapping[str, Parameter], translation: Translation) -> dict[str, _Value]:
     """Every value in force before the person says anything."""
-    values: dict[str, _Value] = {}
-    for translation in translations:
-        values |= {name: _Value(value, translation.source) for name, value in translation.values.items()}
-    for name, said in _said_by_otx(template).items():
-        if name in known:
-            values[name] = replace(said, value=fields.parse(known[name], said.value))
-    return values
+    said = {name: _Value(value, translation.source) for name, value in translation.values.items()}
+    otx = {
+        name: replace(value, value=fields.parse(known[name], value.value))
+        for name, value in _said_by_otx(template).items()
+        if name in known
+    }
+    return {**otx, **said} if translation.source == recipes.MODEL else {**said, **otx}
 
 
-def _translations(template: Template, config: ConfigFile | None, recipe: Mapping[str, str]) -> tuple[Translation, ...]:
+def _without_counterpart(template: Template, known: Mapping[str, Parameter]) -> Iterator[ConfigKey]:
+    """Parameters that the template sets for OTX's own engine."""
+    told = template.configuration.groups.get("pot_parameters")
+    for name, node in told.parameters.items() if told else ():
+        value = configuration.effective(node)
+        if name not in known and value:
+            note = pot_config.explain(name)
+            yield ConfigKey(key=name, value=fields.text(value), fate="changed", note=note, source="template.yaml")
+
+
+def _translation(template: Template, config: ConfigFile | None, recipe: Mapping[str, str]) -> Translation:
+    if recipe and config is None:
+        return recipes.read(recipe)
     file = config or template.pot
-    found = (pot_config.read(file.name, file.text),) if file else ()
-    return (*found, recipes.read(recipe)) if recipe and config is None else found
+    return pot_config.read(file.name, file.text) if file else Translation("", ())
 
 
 def parameters(
@@ -134,7 +146,7 @@ def parameters(
     """Every parameter of the method with its effective value and where that comes from. Raises BadConfig, BadOption."""
     _require(template, method)
     found = _pot_parameters(template)
-    values = _layers(template, {one.name: one for one in found}, _translations(template, config, recipe))
+    values = _layers(template, {one.name: one for one in found}, _translation(template, config, recipe))
     return tuple(
         replace(one, value=fields.text(values[one.name].value), source=values[one.name].source)
         if one.name in values
@@ -158,16 +170,17 @@ def resolve(
     """
     _require(template, method)
     known = {one.name: one for one in _pot_parameters(template)}
-    translations = _translations(template, config, recipe)
-    values = _layers(template, known, translations)
-    warnings = [warning for translation in translations for warning in translation.warnings]
+    translation = _translation(template, config, recipe)
+    values = _layers(template, known, translation)
+    warnings = list(translation.warnings)
+    if config is None and values.keys() & _NAMES and not given.keys() & _NAMES:
+        # Names of a template or a recipe, made for exports of one version of OTX: no person here can correct them.
+        values.setdefault("ignored.strict", _Value(False, _OTX))
     for name, text in given.items():
         values[name] = _Value(_given(known, name, text, warnings), _PERSON)
     options = _together(_options(values), warnings)
-    keys = tuple(
-        _key(row, translation.source, values, options) for translation in translations for row in translation.rows
-    )
-    return Resolved(options, keys, tuple(warnings))
+    keys = tuple(_key(row, translation.source, values, options) for row in translation.rows)
+    return Resolved(options, (*keys, *_without_counterpart(template, known)), tuple(warnings))
 
 
 def _require(template: Template, method: str) -> None:

@@ -44,7 +44,11 @@ def apply(prepared: Prepared, options: PotDefault, emit: events.Emit) -> Optimis
     ):
         model = _quantize(prepared, plan, options)
     quantizers = _require_quantized(model)
-    return Optimised(model=model, applied=_applied(plan, options, quantizers))
+    return Optimised(
+        model=model,
+        applied=_applied(plan, options, quantizers),
+        config_keys=ignored.keys(prepared.model, options.ignored),
+    )
 
 
 # --- what to ask of NNCF
@@ -101,8 +105,9 @@ def _ignored_scope(model: ov.Model, options: PotDefault) -> nncf.IgnoredScope:
     named = [
         op.friendly_name for op in ignored.operations(model) if any(ignored.fits(op, one) for one in with_attributes)
     ]
+    here = ignored.spelled(model, scope)
     return nncf.IgnoredScope(
-        names=[name for name in scope if not name.startswith(ignored.PATTERN)] + named,
+        names=[here.get(name, name) for name in scope if not name.startswith(ignored.PATTERN)] + named,
         patterns=[name.removeprefix(ignored.PATTERN) for name in scope if name.startswith(ignored.PATTERN)],
         types=[one.type for one in kinds if not one.attributes],
         validate=False,  # `unmatched` has looked already, also inside branches

@@ -1,3 +1,6 @@
+import numpy as np
+import openvino as ov
+import openvino.opset13 as ops
 import pytest
 
 from jobs import ignored
@@ -42,3 +45,57 @@ def test_names_and_types_are_those_of_nncf() -> None:
     ours = {(op.friendly_name, op.get_type_name()) for op in ignored.operations(model)}
     theirs = {(node.node_name, node.node_type) for node in nncf.build_graph(model).get_all_nodes()}
     assert ours == theirs
+
+
+def traced(*names: str) -> ov.Model:
+    """Operations one after the other, named as an exporter names them; the last part says the type."""
+    node = ops.parameter([1, 3], np.float32)
+    inputs = [node]
+    for name in names:
+        node = ops.multiply(node, np.float32(2)) if "Mul" in name else ops.add(node, np.float32(2))
+        node.friendly_name = name
+    return ov.Model([node], inputs)
+
+
+@pytest.mark.parametrize(
+    ("has", "wanted", "found"),
+    [
+        ("__module.model.neck.blocks.0/aten::mul/Multiply_1", "/neck/blocks/blocks.0/Mul_1", True),
+        ("__module.model.head.sum/aten::add_/Add", "/sum/Add", True),
+        ("__module.sum/aten::add_/Add", "/sum/Add", True),
+        ("__module.map/aten::mul/Multiply_1", "/map/Mul", True),  # the only one of its type in its module
+        ("/neck/Mul_1", "/neck/Mul_1", False),  # the same spelling
+        ("__module.a.neck/aten::mul/Multiply", "/deck/neck/Mul", False),
+        ("__module.checksum/aten::add/Add", "/sum/Add", False),
+        ("__module.sum/aten::add/Add", "/sum/Mul", False),
+        ("__module.sum/aten::add/Add", "Add_374", False),
+        ("Multiply_374", "/sum/Mul", False),
+        ("__module.sum/aten::add/Add", "/sum/", False),
+        ("__module.sum/aten::add/Add", "/sum/Add_one", False),
+    ],
+)
+def test_a_name_in_the_spelling_of_the_other_exporter(has: str, wanted: str, found: bool) -> None:
+    assert ignored.spelled(traced(has), (wanted,)) == ({wanted: has} if found else {})
+
+
+def test_what_could_be_two_operations_is_not_taken() -> None:
+    two = traced("__module.a.sum/aten::add/Add", "__module.b.sum/aten::add/Add", "__module.a.sum/aten::mul/Multiply")
+    assert ignored.spelled(two, ("/sum/Add", "/a/sum/Add", "/sum/Mul")) == {
+        "/a/sum/Add": "__module.a.sum/aten::add/Add",
+        "/sum/Mul": "__module.a.sum/aten::mul/Multiply",
+    }
+
+
+def test_the_report_says_what_is_spelled_otherwise_and_what_is_missing() -> None:
+    model = traced("__module.map/aten::mul/Multiply", "__module.map/aten::add/Add", "mine")
+    wanted = Ignored(scope=("/map/Mul", "/map/Add", "mine", "210"), operations=(IgnoredOperation(type="Sqrt"),))
+    changed, refused = ignored.keys(model, wanted)
+    assert (changed.key, changed.value, changed.fate) == ("ignored.scope", "/map/Mul, /map/Add", "changed")
+    assert "/map/Mul is __module.map/aten::mul/Multiply" in changed.note
+    assert (refused.value, refused.fate, refused.note) == (
+        "210, Sqrt",
+        "refused",
+        "Nothing in this model is called so.",
+    )
+    assert ignored.unmatched(model, wanted) == ("210", "Sqrt")
+    assert ignored.keys(model, Ignored(scope=("mine",))) == ()

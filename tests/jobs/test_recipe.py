@@ -44,8 +44,12 @@ def test_the_recipe_of_a_transformer_brings_nncfs_defaults() -> None:
 
 
 def test_the_recipe_of_maskrcnn_swint() -> None:
-    translation = recipe.read(text(model_type="transformer", advanced_parameters={"smooth_quant_alpha": -1}))
+    """Its probability is a text."""
+    end = {"statistics_type": "QUANTILE", "aggregator_type": "MIN", "quantile_outlier_prob": "1e-4"}
+    advanced = {"smooth_quant_alpha": -1, "activations_range_estimator_params": {"min": end}}
+    translation = recipe.read(text(model_type="transformer", advanced_parameters=advanced))
     assert translation.values["smooth_quant_alpha"] == -1
+    assert translation.values["activations.range_estimator.min.outlier_prob"] == 1e-4
 
 
 def test_other_keywords_of_nncf() -> None:

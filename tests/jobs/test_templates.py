@@ -222,13 +222,37 @@ def test_the_recipe_of_the_model_counts_unless_a_file_is_given() -> None:
     recipe = {"ignored_scope": '{"types": ["Add"]}', "subset_size": "50"}
     resolved = templates.resolve(template(), "pot_default", recipe=recipe)
     assert [one.type for one in resolved.options.ignored.operations] == ["Add"]
-    assert resolved.options.stat_subset_size == 300
-    assert [key.fate for key in resolved.config_keys] == ["kept", "changed"]
+    assert resolved.options.stat_subset_size == 50, "more than what OTX 1.x would do with any model"
+    assert [key.fate for key in resolved.config_keys] == ["kept", "kept"]
     assert {key.source for key in resolved.config_keys} == {"the model"}
     found = templates.parameters(template(), "pot_default", recipe=recipe)
     assert (named("ignored.operations", found).value, named("ignored.operations", found).source) == ("Add", "the model")
     with_file = templates.resolve(template(), "pot_default", recipe=recipe, config=pot(seed=1))
     assert with_file.options.ignored.operations == ()
+
+
+def test_the_recipe_is_used_instead_of_the_templates_file_and_wins_over_otx() -> None:
+    padim = templates.load("anomaly_segmentation", "padim")
+    found = templates.resolve(padim, "pot_default", recipe={"preset": '"mixed"'}).options
+    assert (found.preset, found.ignored.scope, found.range_estimator.preset) == (Preset.MIXED, (), None)
+    assert found.shuffle_data, "of which a recipe says nothing"
+    assert templates.resolve(padim, "pot_default", recipe={}).options.ignored.scope
+
+
+def test_only_a_persons_names_must_exist() -> None:
+    """Those of a template or of a recipe were made for one export of one version."""
+    padim = templates.load("anomaly_segmentation", "padim")
+
+    def strict(template: Template, **keywords: Any) -> bool:
+        return templates.resolve(template, "pot_default", **keywords).options.ignored.strict
+
+    assert not strict(padim)
+    assert not strict(template(), recipe={"ignored_scope": '{"names": ["a"]}'})
+    assert strict(template(), recipe={"ignored_scope": '{"names": ["a"], "validate": true}'})
+    assert strict(padim, given={"ignored.scope": "/anomaly_map_generator/Mul, conv"})
+    assert not strict(padim, given={"ignored.scope": "conv", "ignored.strict": "false"})
+    assert strict(padim, given={"ignored.strict": "true"})
+    assert strict(padim, config=pot(ignored={"scope": ["conv"]}))
 
 
 def test_pots_old_preset_is_explained() -> None:

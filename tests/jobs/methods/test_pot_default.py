@@ -174,6 +174,21 @@ def test_an_operation_is_left_in_float_by_its_attributes() -> None:
     same(optimised.model, by_nncf(convolutions(), ignored_scope=nncf.IgnoredScope(names=["conv2"])))
 
 
+def test_a_name_in_another_exporters_spelling_is_left_in_float_and_the_report_says_so() -> None:
+    model = convolutions()
+    for op in model.get_ops():
+        if op.friendly_name == "conv2":
+            op.friendly_name = "__module.model.head.2/aten::_convolution/Convolution"
+    given = {"ignored__scope": "/head/head.2/Conv, gone", "ignored__strict": "false", "channel_alignment": "false"}
+    optimised = apply(model, **given)
+    same(optimised.model, by_nncf(convolutions(), ignored_scope=nncf.IgnoredScope(names=["conv2"])))
+    assert [(key.value, key.fate) for key in optimised.config_keys] == [
+        ("/head/head.2/Conv", "changed"),
+        ("gone", "refused"),
+    ]
+    assert apply(convolutions(), ignored__scope="conv2").config_keys == ()
+
+
 def test_a_transformer() -> None:
     plain, smooth = (
         apply(attention(), model_type="transformer", smooth_quant_alpha=alpha, preset="mixed")
