@@ -120,7 +120,7 @@ class _File(Frozen):
     size: float | None = None
     model_category: Literal["SPEED", "BALANCE", "ACCURACY", "OTHER"] | None = None
     is_default_for_task: bool = False
-    model_api: dict[str, str | float | bool] = Field(default_factory=dict)
+    model_api: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
 
 @cache
@@ -134,8 +134,8 @@ def _load(folder: Path, task: str, name: str) -> Template:
         place = ".".join(str(part) for part in first["loc"])
         raise BadConfig(f"“{shown}”: {place}: {first['msg']}.", where=shown) from error
     base = (path.parent / file.hyper_parameters.base_path).resolve()
-    if not base.is_relative_to((folder / task).resolve()):
-        raise BadConfig(f"“{shown}”: base_path leads out of the task's folder.", where=shown)
+    if not base.is_relative_to(folder.resolve()):
+        raise BadConfig(f"“{shown}”: base_path leads out of the folder of the templates.", where=shown)
     group = configuration.read(
         _yaml(base, base.name),
         overrides=file.hyper_parameters.parameter_overrides,
