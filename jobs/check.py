@@ -15,6 +15,7 @@ from jobs import (
     failures,
     findings,
     formats,
+    ignored,
     image_input,
     measure,
     methods,
@@ -37,7 +38,7 @@ from jobs.findings import (
 from jobs.methods import Prepared
 from jobs.pair import Pair, open_pair
 from jobs.samples import Dataset, Sample
-from jobs.spec import JobSpec, TaskName
+from jobs.spec import Ignored, JobSpec, TaskName
 from jobs.tasks import Task
 
 T = TypeVar("T")
@@ -232,6 +233,7 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
             )
         )
         return Findings(problems=tuple(problems))
+    problems += _elsewhere(pair, wanted)
     seconds = {"read": opened, **_rehearse(pair, wanted, scratch)}
     problems += plausibility.doubts(pair, wanted.device, scratch)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -244,6 +246,23 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
         stage_seconds=seconds,
         memory_estimate_bytes=peak + cache,
     )
+
+
+def _elsewhere(pair: Pair, wanted: JobSpec) -> list[Problem]:
+    """Names that need not exist, and do not: those of a template for another network."""
+    scope = Ignored(scope=wanted.options.ignored.scope)
+    lost = () if wanted.options.ignored.strict else ignored.lost(pair.imported.model, scope)
+    if not lost:
+        return []
+    return [
+        Problem(
+            level="info",
+            where="settings",
+            message=f"Of {len(scope.scope)} operations to leave in float, {len(lost)} are not in this model.",
+            hint="The template may be for another network, or for another version of this one.",
+            items=lost,
+        )
+    ]
 
 
 def _rehearse(pair: Pair, wanted: JobSpec, scratch: Path) -> dict[str, float]:

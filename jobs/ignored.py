@@ -23,14 +23,15 @@ def unmatched(model: ov.Model, ignored: Ignored) -> tuple[str, ...]:
 
     Raises BadOption for a pattern that is none.
     """
-    return _lost(model, ignored) if ignored.strict else ()
+    return lost(model, ignored) if ignored.strict else ()
 
 
-def _lost(model: ov.Model, ignored: Ignored) -> tuple[str, ...]:
+def lost(model: ov.Model, ignored: Ignored) -> tuple[str, ...]:
+    """The same, whether or not they need exist."""
     found = list(operations(model))
     names = {op.friendly_name for op in found} | spelled(model, ignored.scope).keys()
-    lost = [name for name in ignored.scope if not _is_named(name, names)]
-    return (*lost, *(_shown(one) for one in ignored.operations if not any(fits(op, one) for op in found)))
+    gone = [name for name in ignored.scope if not _is_named(name, names)]
+    return (*gone, *(_shown(one) for one in ignored.operations if not any(fits(op, one) for op in found)))
 
 
 def keys(model: ov.Model, ignored: Ignored) -> tuple[ConfigKey, ...]:
@@ -40,9 +41,9 @@ def keys(model: ov.Model, ignored: Ignored) -> tuple[ConfigKey, ...]:
     if here:
         note = "The model spells these operations otherwise: " + _few(f"{name} is {own}" for name, own in here.items())
         found.append(ConfigKey(key="ignored.scope", value=_few(here), fate="changed", note=note, source=MODEL))
-    if lost := _lost(model, ignored):
+    if gone := lost(model, ignored):
         note = "Nothing in this model is called so."
-        found.append(ConfigKey(key="ignored", value=_few(lost), fate="refused", note=note, source=MODEL))
+        found.append(ConfigKey(key="ignored", value=_few(gone), fate="refused", note=note, source=MODEL))
     return tuple(found)
 
 

@@ -29,7 +29,7 @@ from jobs.template_files import Template as Template
 from jobs.template_files import load as load
 from jobs.template_files import names as names
 from jobs.template_files import root as root
-from jobs.translation import Row, Translation
+from jobs.translation import PARAMETERS, Row, Translation
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,12 @@ def _layers(template: Template, known: Mapping[str, Parameter], translation: Tra
     return {**otx, **said} if translation.source == recipes.MODEL else {**said, **otx}
 
 
-def _without_counterpart(template: Template, known: Mapping[str, Parameter]) -> Iterator[ConfigKey]:
-    """Parameters that the template sets for OTX's own engine."""
+def _without_counterpart(template: Template) -> Iterator[ConfigKey]:
+    """Parameters that the template sets for POT's own engine."""
     told = template.configuration.groups.get("pot_parameters")
     for name, node in told.parameters.items() if told else ():
         value = configuration.effective(node)
-        if name not in known and value:
+        if name not in PARAMETERS and value:
             note = pot_config.explain(name)
             yield ConfigKey(key=name, value=fields.text(value), fate="changed", note=note, source="template.yaml")
 
@@ -180,7 +180,7 @@ def resolve(
         values[name] = _Value(_given(known, name, text, warnings), _PERSON)
     options = _together(_options(values), warnings)
     keys = tuple(_key(row, translation.source, values, options) for row in translation.rows)
-    return Resolved(options, (*keys, *_without_counterpart(template, known)), tuple(warnings))
+    return Resolved(options, (*keys, *_without_counterpart(template)), tuple(warnings))
 
 
 def _require(template: Template, method: str) -> None:

@@ -91,6 +91,16 @@ def test_ignored_name_that_matches_nothing_is_found_before_the_run(tmp_path: Pat
     assert found.blocked and found.problems[-1].items == (name,)
 
 
+def test_names_of_a_template_for_another_network_are_told_and_stop_nothing(tmp_path: Path) -> None:
+    ignored = {"scope": ["mix", "/neck/Mul", "/neck/Add"], "operations": [{"type": "Sqrt"}], "strict": False}
+    options = PotDefault.model_validate({"stat_subset_size": 4, "ignored": ignored})
+    found = rehearse(tmp_path, tiny.job(tmp_path, options=options))
+    (told,) = found.problems
+    assert not found.blocked and found.seconds_estimate
+    assert (told.level, told.items) == ("info", ("/neck/Mul", "/neck/Add"))
+    assert "Of 3 operations to leave in float, 2 are not" in told.message
+
+
 def test_labels_that_do_not_fit_are_found_before_the_run(tmp_path: Path) -> None:
     found = rehearse(tmp_path, tiny.job(tmp_path, model=tiny.classifier(("red", "green"))))
     assert found.blocked and found.problems[0].kind == "label_mismatch"
