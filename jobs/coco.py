@@ -1,95 +1,110 @@
-"""COCO annotation files, wherever they lie and however they count: put where and as Datumaro wants them.
+"""COCO annotation files, wherever they lie, however they count, and whoever wrote them.
 
-Datumaro finds them under a few names only, looks for images in `images/<split>` only, and drops category number 0.
+Datumaro's reader finds them under a few names only, looks for images in `images/<split>` only, drops category number 0
+and gives up at the first annotation without `iscrowd`; its types are used, its reader is not.
 """
 
-import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from jobs import annotated, masks, tree
+from jobs.annotated import Entry
 from jobs.errors import BadDataset
-from jobs.samples import split_named
+from jobs.findings import Problem
+from jobs.samples import Dataset, split_named
+from jobs.tasks import Size, Task
 
 MAX_BYTES = 256 << 20  # of one file; the objects made of it take seven times that
-_KEYS = (b'"images"', b'"annotations"', b'"categories"')
+_IMAGES, _ANNOTATIONS, _CATEGORIES = b'"images"', b'"annotations"', b'"categories"'
 _WORSE = ("captions", "keypoints", "panoptic", "stuff")
 """Files about the same images that say less of what is on them."""
+_LOOKED_AT = 1000  # annotations, to tell what kind they are
+_HINT = "Check the annotation file, or upload one folder a class."
+
+Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Part:
-    """One annotation file, arranged."""
-
-    split: str
-    subset: str
-    """Its name in the arranged folder."""
+def has_labels(root: Path) -> bool:
+    """Whether there is a file that names categories."""
+    return bool(_named_so(root, _IMAGES, _ANNOTATIONS, _CATEGORIES))
 
 
-@dataclass(frozen=True)
-class Arranged:
-    """A folder that Datumaro reads. The images are not in it: their paths there are those from the root."""
-
-    folder: Path
-    parts: tuple[Part, ...]
-    missing: tuple[str, ...]
-    """Images that are named but not there."""
+def has_objects(root: Path) -> bool:
+    """Whether there is a file of annotations, maybe of another kind: then reading it says what it is."""
+    return bool(_named_so(root, _IMAGES, _ANNOTATIONS))
 
 
-def find(root: Path) -> list[Path]:
-    """The annotation files below `root` that name categories, without those that another one makes superfluous."""
-    found = [path for path in sorted(root.rglob("*.json")) if path.is_file() and _looks_like_one(path)]
+def _named_so(root: Path, *keys: bytes) -> list[Path]:
+    """The annotation files with these keys, without those that another one makes superfluous."""
+    found = [path for path in tree.files_under(root, ".json") if path.is_file() and _has(path, keys)]
     better = [path for path in found if not any(word in path.stem for word in _WORSE)]
     return better or found
 
 
-def _looks_like_one(path: Path) -> bool:
+def _has(path: Path, keys: Sequence[bytes]) -> bool:
     data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b""
     if not data:
         return any(word in path.stem for word in ("instances", "coco"))
-    return all(key in data for key in _KEYS)
+    return all(key in data for key in keys)
 
 
-def arrange(root: Path, files: Sequence[Path], images: Iterable[Path], into: Path, kind: str) -> Arranged:
-    """Write `into/annotations/<kind>_<n>.json` for each of `files`, with paths from `root` and categories from 1 on.
-
-    Raises BadDataset.
-    """
-    contents = [_load(path) for path in files]
-    names = _category_names(zip(files, contents, strict=True))
-    places = _by_file_name(images, root)
-    parts, missing = [], []
-    (into / "annotations").mkdir(parents=True)
-    (into / "images").mkdir()
-    for number, (path, content) in enumerate(zip(files, contents, strict=True)):
-        split = split_named(path.stem) or split_named(path.parent.name)
-        content["categories"], numbers = _numbered(content["categories"], names)
-        for annotation in content["annotations"]:
-            annotation["category_id"] = numbers.get(annotation.get("category_id"), 0)
-        kept = []
-        for image in content["images"]:
-            place = _place(str(image["file_name"]), split, path.parent.relative_to(root), places)
-            if place is None:
-                missing.append(str(image["file_name"]))
-            else:
-                kept.append({**image, "file_name": place.as_posix()})
-        known = {image["id"] for image in kept}
-        content["images"] = kept
-        content["annotations"] = [
-            annotation
-            for annotation in content["annotations"]
-            if annotation["category_id"] and annotation.get("image_id") in known
-        ]
-        part = Part(split, f"part{number}")
-        (into / "annotations" / f"{kind}_{part.subset}.json").write_text(json.dumps(content), encoding="utf-8")
-        parts.append(part)
-    return Arranged(into, tuple(parts), tuple(missing))
+def read_labels(root: Path, task: Task) -> Dataset:
+    """Every annotation as a label of its image. Raises BadDataset."""
+    files = [_load(path) for path in _named_so(root, _IMAGES, _ANNOTATIONS, _CATEGORIES)]
+    return _dataset(root, task, files, _label)
 
 
-def _load(path: Path) -> dict[str, Any]:
-    """The file's content, as far as it is used here of the right shape."""
+def read_objects(root: Path, task: Task) -> Dataset:
+    """Every annotation as an object, with its box and its mask. Raises BadDataset."""
+    loaded = [_load(path) for path in _named_so(root, _IMAGES, _ANNOTATIONS)]
+    files = [file for file in loaded if not file.kind]
+    if not files:
+        raise BadDataset(
+            f"“{loaded[0].path.name}” is a COCO file of {loaded[0].kind}; {task.title.lower()} needs objects.",
+            hint="Upload the file of instances, as instances_val2017.json is called, or choose another task.",
+            where=loaded[0].path.name,
+        )
+    return _dataset(root, task, files, _shapes)
+
+
+@dataclass(frozen=True)
+class _File:
+    """One annotation file."""
+
+    path: Path
+    content: Json
+
+    @property
+    def split(self) -> str:
+        """The file's own, or its folder's."""
+        return split_named(self.path.stem) or split_named(self.path.parent.name)
+
+    @property
+    def kind(self) -> str:
+        """What its annotations are; empty for objects, and where there are none."""
+        some = self.content["annotations"][:_LOOKED_AT]
+        if not some or any(one.get("bbox") or one.get("segmentation") for one in some):
+            return ""
+        for key, kind in _KINDS.items():
+            if any(key in one for one in some):
+                return kind
+        return "labels of whole images"
+
+
+_KINDS = {
+    "caption": "captions",
+    "segments_info": "panoptic segmentation",
+    "keypoints": "keypoints without boxes",
+    "question_id": "questions",
+}
+
+
+def _load(path: Path) -> _File:
+    """As far as it is used here of the right shape. Raises BadDataset."""
     if path.stat().st_size > MAX_BYTES:
         raise BadDataset(
             f"“{path.name}” has {path.stat().st_size >> 20} MB; at most {MAX_BYTES >> 20} MB of annotations are read.",
@@ -97,62 +112,129 @@ def _load(path: Path) -> dict[str, Any]:
             where=path.name,
         )
     try:
-        content = json.loads(path.read_bytes(), parse_constant=lambda _: None)  # NaN and infinity are no JSON
-        for key in ("images", "annotations", "categories"):
-            if not all(isinstance(entry, dict) for entry in content[key]):
-                raise TypeError(f"an entry of {key} is no object")
-        for key, wanted in (("images", ("id", "file_name")), ("categories", ("id", "name"))):
+        content = json.loads(path.read_bytes())
+        content.setdefault("categories", [])
+        for key, wanted in (("images", ("id", "file_name")), ("annotations", ()), ("categories", ("id", "name"))):
             for entry in content[key]:
+                if not isinstance(entry, dict):
+                    raise TypeError(f"an entry of {key} is no object")
                 for name in wanted:
-                    _ = entry[name]
-        return dict(content)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+                    hash(entry[name])
+        return _File(path, content)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
         raise BadDataset(
-            f"“{path.name}” looks like COCO but cannot be read: {what}.",
-            hint="Check the annotation file, or upload one folder a class.",
-            where=path.name,
+            f"“{path.name}” looks like COCO but cannot be read: {what}.", hint=_HINT, where=path.name
         ) from error
 
 
-def _category_names(files: Iterable[tuple[Path, dict[str, Any]]]) -> list[str]:
+def _dataset(root: Path, task: Task, files: Sequence[_File], to_datumaro: Callable[..., list[Any]]) -> Dataset:
+    # Of an image that several files describe, the largest file's word counts.
+    files = sorted(files, key=lambda file: -len(file.content["images"]))
+    labels, problems = _labels(files)
+    places = tree.Places(root)
+    missing: list[str] = []
+
+    def entries() -> Iterator[Entry]:
+        for file in files:
+            numbers = {category["id"]: labels.index(str(category["name"])) for category in file.content["categories"]}
+            by_image: dict[Any, list[Json]] = defaultdict(list)
+            for annotation in file.content["annotations"]:
+                by_image[_key(annotation.get("image_id"))].append(annotation)
+            for image in file.content["images"]:
+                name = str(image["file_name"])
+                path = places.find(name, split=file.split, beside=file.path)
+                if path is None:
+                    missing.append(name)
+                    continue
+                size = _size(image)
+                found = [
+                    one
+                    for group, annotation in enumerate(by_image[image["id"]], start=1)
+                    for one in to_datumaro(annotation, group, numbers, size)
+                ]
+                yield Entry(path, file.split or places.split_of(path), found, size)
+
+    dataset = annotated.dataset("COCO", root, labels, entries(), task, problems)
+    return annotated.with_missing(dataset, missing)
+
+
+def _labels(files: Iterable[_File]) -> tuple[list[str], list[Problem]]:
     """Of all files together: in the order of their numbers, those that only a later file has at the end."""
-    names: list[str] = []
-    for _, content in files:
-        for category in sorted(content["categories"], key=lambda category: (str(type(category["id"])), category["id"])):
-            if str(category["name"]) not in names:
-                names.append(str(category["name"]))
-    return names
+    names: dict[str, None] = {}
+    twice: dict[str, None] = {}
+    for file in files:
+        categories = sorted(file.content["categories"], key=lambda one: (str(type(one["id"])), one["id"]))
+        mine = [str(category["name"]) for category in categories]
+        names.update(dict.fromkeys(mine))
+        twice.update(dict.fromkeys(name for name in mine if mine.count(name) > 1))
+    if not twice:
+        return list(names), []
+    problem = Problem(
+        level="warning",
+        where="dataset",
+        message="Categories of the same name are taken as one.",
+        items=tuple(twice)[:100],
+    )
+    return list(names), [problem]
 
 
-def _numbered(categories: list[dict[str, Any]], names: list[str]) -> tuple[list[dict[str, Any]], dict[Any, int]]:
-    """All names from 1 on, and the new number of each old one."""
-    numbers = {category["id"]: names.index(str(category["name"])) + 1 for category in categories}
-    return [{"id": number, "name": name, "supercategory": ""} for number, name in enumerate(names, start=1)], numbers
+def _key(value: Any) -> Any:
+    """A list is no number of an image, and no key either."""
+    return value if isinstance(value, (int, str, float)) else None
 
 
-def _by_file_name(images: Iterable[Path], root: Path) -> dict[str, list[PurePosixPath]]:
-    places: dict[str, list[PurePosixPath]] = {}
-    for path in images:
-        places.setdefault(path.name, []).append(PurePosixPath(path.relative_to(root).as_posix()))
-    return places
+def _size(image: Json) -> Size | None:
+    height, width = image.get("height"), image.get("width")
+    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
+        return height, width
+    return None
 
 
-def _place(name: str, split: str, beside: PurePath, places: Mapping[str, list[PurePosixPath]]) -> PurePosixPath | None:
-    """Where an image is: the file of this name whose folders agree most, then in the split's folder, then beside."""
-    wanted = PurePosixPath(name.replace("\\", "/"))
+def _label(annotation: Json, _group: int, numbers: Mapping[Any, int], _size: Size | None) -> list[Any]:
+    from datumaro.components.annotation import Label
 
-    def likeness(path: PurePosixPath) -> tuple[int, bool, bool]:
-        return _common(path, wanted), _in_split(path, split), path.parent == PurePosixPath(beside.as_posix())
-
-    return max(places.get(wanted.name, []), key=likeness, default=None)
+    number = numbers.get(_key(annotation.get("category_id")))
+    return [] if number is None else [Label(number)]
 
 
-def _in_split(path: PurePosixPath, split: str) -> bool:
-    return bool(split) and any(split_named(part) == split for part in path.parts[:-1])
+def _shapes(annotation: Json, group: int, numbers: Mapping[Any, int], size: Size | None) -> list[Any]:
+    """The parts of an object, which are a group: its box, its polygons or its mask."""
+    from datumaro.components.annotation import Bbox, Polygon, RleMask
+
+    common = {
+        "label": numbers.get(_key(annotation.get("category_id"))),
+        "group": group,
+        "attributes": {"is_crowd": bool(annotation.get("iscrowd", 0))},
+    }
+    shape, box = annotation.get("segmentation"), _numbers(annotation.get("bbox"))
+    parts: list[Any] = []
+    if isinstance(shape, dict):
+        parts.append(RleMask(_rle(shape, size), **common))
+    elif isinstance(shape, list):
+        polygons = shape if any(isinstance(points, list) for points in shape) else [shape]
+        parts += [Polygon(points, **common) for points in map(_numbers, polygons) if len(points) >= 6]
+    if len(box) == 4:
+        parts.append(Bbox(*box, **common))
+    return parts
 
 
-def _common(path: PurePosixPath, other: PurePosixPath) -> int:
-    """How many of their last parts are the same."""
-    pairs = zip(reversed(path.parts), reversed(other.parts), strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+def _numbers(values: Any) -> list[float]:
+    """As many as there are in pairs; NaN for what is none."""
+    if not isinstance(values, list):
+        return []
+    return [
+        float(value) if isinstance(value, (int, float)) else float("nan") for value in values[: len(values) // 2 * 2]
+    ]
+
+
+def _rle(shape: Json, size: Size | None) -> Json:
+    """Compressed, as far as it can be: what is wrong with it is said of the object."""
+    counts = shape.get("counts")
+    try:
+        given = tuple(shape["size"])
+        if isinstance(counts, list):
+            return {"size": list(given), "counts": masks.from_runs(counts, given)}
+        return {"size": list(given), "counts": str(counts).encode("ascii")}
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
+        return {"size": list(size or (0, 0)), "counts": b""}

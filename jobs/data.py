@@ -58,7 +58,7 @@ def open_dataset(folder: Path, scratch: Path, task: Task) -> Dataset:
 
     A zip is unpacked under `scratch`. Raises BadArchive, UnknownDataset, BadDataset, NotEnoughImages.
     """
-    return _without_broken(layouts.read(_unpacked(folder, scratch), scratch, task))
+    return _without_broken(layouts.read(_unpacked(folder, scratch), task))
 
 
 def _unpacked(folder: Path, scratch: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,
+    ExifTags,
     Image,
     ImageOps,
     JpegImagePlugin,
@@ -44,6 +46,32 @@ def load(path: Path) -> Pixels:
         if upright.mode == "P":
             upright = upright.convert("RGBA")  # a palette may hold transparency, which makes Pillow warn
         return np.asarray(upright.convert("RGB"))
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the beginning of an image file says."""
+
+    size: tuple[int, int]
+    """Height and width of the upright image."""
+    orientation: int
+    """How the stored one lies, as EXIF counts: 1 is upright, from 5 on it is turned by a quarter."""
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Height and width in the file."""
+        return self.size[::-1] if self.orientation >= 5 else self.size
+
+
+def head(path: Path) -> Head:
+    """Without reading the rest. Raises NoImage."""
+    with _opened(path) as image:
+        # Asked for EXIF that is not there, Pillow decodes a PNG to look behind its pixels.
+        exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+        orientation = exif.get(ExifTags.Base.Orientation, 1)
+        stored = image.height, image.width
+        turned = orientation in (5, 6, 7, 8)
+        return Head(stored[::-1] if turned else stored, orientation if turned else 1)
 
 
 def opens(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """Samples of a dataset, and the splits they came in."""
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -76,6 +77,12 @@ def _split_word(word: str) -> str:
 def split_above(path: PurePath) -> str:
     """The split in the folders of a path inside the dataset, the outermost first."""
     return next(filter(None, (split_named(part) for part in path.parts[:-1])), "")
+
+
+def natural(text: str) -> tuple[Any, ...]:
+    """A key to sort by: 10 comes after 9."""
+    pieces = ["".join(group) for _, group in itertools.groupby(text, str.isdecimal)]
+    return tuple((0, int(piece), "") if piece.isdecimal() else (1, 0, piece.lower()) for piece in pieces), text
 
 
 def count(number: int, noun: str) -> str:

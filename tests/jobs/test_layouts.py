@@ -16,7 +16,7 @@ TASK = tasks.by_name("classification")
 
 
 def read(root: Path) -> Dataset:
-    return layouts.read(root, root.parent / "scratch", TASK)
+    return layouts.read(root, TASK)
 
 
 def splits(dataset: Dataset) -> dict[str, int]:

@@ -55,7 +55,7 @@ def test_every_name_has_its_task() -> None:
 
 
 def test_formats_can_be_read(case: Case) -> None:
-    known = {"class_folders", "coco_labels", "coco_instances", *layouts._SIGNS}
+    known = {"class_folders", *layouts.FORMATS}
     assert case.task.formats and set(case.task.formats) <= known
 
 

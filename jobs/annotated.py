@@ -1,0 +1,151 @@
+"""Images with annotations, as every format's reader finds them, on their way to a task's samples."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jobs import images, objects, tree
+from jobs.errors import BadDataset
+from jobs.findings import Problem
+from jobs.images import Head, NoImage
+from jobs.objects import Objects
+from jobs.samples import Dataset, Sample, count, left_out
+from jobs.tasks import Size, Task
+from jobs.turned import upright
+
+_FOLDERS_HINT = "Add the folders of the other classes, or put the images in one folder without labels."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What annotations say of an image."""
+
+    path: Path
+    split: str
+    annotations: Sequence[Any]
+    """Datumaro's; those of the image whatever way it is held, see `size`."""
+    size: Size | None = None
+    """Of the image they were made for, as they say themselves."""
+
+
+def dataset(
+    title: str,
+    root: Path,
+    labels: Sequence[str],
+    entries: Iterable[Entry],
+    task: Task,
+    problems: Iterable[Problem] = (),
+) -> Dataset:
+    """What the task makes of them. The first entry of an image counts. Raises BadDataset."""
+    samples: dict[Path, Sample] = {}
+    other_size: list[str] = []
+    for entry in entries:
+        if entry.path in samples:
+            continue
+        name = tree.relative(entry.path, root)
+        try:
+            target = task.target(_item(entry))
+        except _OtherSize as error:
+            other_size.append(f"{name} ({error})")
+            continue
+        samples[entry.path] = Sample(name, entry.path, entry.split, target)
+    ordered = sorted(samples.values(), key=lambda sample: sample.name)
+    found = [*problems, *([left_out(other_size, "annotated for another size than theirs")] if other_size else [])]
+    with_objects = [(sample.name, sample.target) for sample in ordered if isinstance(sample.target, Objects)]
+    found += objects.problems(with_objects)
+    _refuse_useless([target for _, target in with_objects], task)
+    return checked(Dataset(title, tuple(labels), _without_nothing(_with_none(ordered)), tuple(found)))
+
+
+def with_missing(found: Dataset, names: Sequence[str]) -> Dataset:
+    """Which also says what images are named and not there."""
+    if not names:
+        return found
+    problem = left_out(list(names), "named in the annotations but not in the archive")
+    return replace(found, problems=(*found.problems, problem))
+
+
+class _OtherSize(Exception):
+    """The annotations are for an image of another size; both are the message."""
+
+
+def _item(entry: Entry) -> Any:
+    """As Datumaro's item, with the size and the annotations of the upright image. Raises _OtherSize."""
+    from datumaro.components.annotation import Label
+    from datumaro.components.dataset_base import DatasetItem
+    from datumaro.components.media import Image
+
+    annotations, size = list(entry.annotations), entry.size or (0, 0)
+    if not all(isinstance(annotation, Label) for annotation in annotations) or not annotations:
+        try:
+            head = images.head(entry.path)
+        except NoImage:
+            head = Head(size, 1)  # said later, with all images that cannot be read
+        size = head.size
+        if entry.size and entry.size != size:
+            if entry.size != head.stored:
+                raise _OtherSize(f"{entry.size[1]} × {entry.size[0]} instead of {size[1]} × {size[0]}")
+            annotations = [upright(annotation, head) for annotation in annotations]
+    media = Image.from_file(str(entry.path), size=size if all(size) else None)
+    return DatasetItem(entry.path.stem, media=media, annotations=annotations)
+
+
+def _with_none(samples: Sequence[Sample]) -> list[Sample]:
+    """Where images have several labels, one without any shows none of them, which is an answer too."""
+    if not any(isinstance(sample.target, tuple) and len(sample.target) > 1 for sample in samples):
+        return list(samples)
+    return [replace(sample, target=()) if sample.target is None else sample for sample in samples]
+
+
+def _without_nothing(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """A split without a single object was not annotated; an image without one, among others, is empty."""
+    seen: dict[str, bool] = defaultdict(bool)
+    for sample in samples:
+        if isinstance(sample.target, Objects):
+            seen[sample.split] |= len(sample.target) > 0
+    bare = {split for split, any_objects in seen.items() if not any_objects}
+    return tuple(
+        replace(sample, target=None) if sample.split in bare and isinstance(sample.target, Objects) else sample
+        for sample in samples
+    )
+
+
+def _refuse_useless(targets: Sequence[Objects], task: Task) -> None:
+    """Raises BadDataset when there are objects and none is of use."""
+    if any(len(target) for target in targets):
+        return
+    whys = Counter(remark.why for target in targets for remark in target.remarks)
+    if whys:
+        why = whys.most_common(1)[0][0].partition(": ")[2]
+        raise BadDataset(
+            f"None of the {count(whys.total(), 'object')} can be used for {task.title.lower()}: {why}",
+            hint="Check the annotations, or choose another task.",
+        )
+
+
+def checked(dataset: Dataset) -> Dataset:
+    """With a warning for classes without images. Raises BadDataset when every image is of the same class."""
+    seen = {label for sample in dataset.samples for label in sample.labels or ()}
+    of_images = all(sample.target is None or isinstance(sample.target, tuple) for sample in dataset.samples)
+    if len(seen) == 1 and of_images and not any(sample.labels == () for sample in dataset.samples):
+        (only,) = seen
+        others = f" ({', '.join(_empty(dataset, seen)[:5])}: no images)" if len(dataset.labels) > 1 else ""
+        raise BadDataset(
+            f"The dataset has images of one class only, “{dataset.labels[only]}”{others}, so accuracy would say"
+            " nothing.",
+            hint=_FOLDERS_HINT,
+            where=dataset.labels[only],
+        )
+    empty = _empty(dataset, seen) if seen else ()
+    if not empty:
+        return dataset
+    problem = Problem(
+        level="warning", where="dataset", message=f"{count(len(empty), 'class')} without images.", items=empty[:100]
+    )
+    return replace(dataset, problems=(*dataset.problems, problem))
+
+
+def _empty(dataset: Dataset, seen: set[int]) -> tuple[str, ...]:
+    return tuple(label for number, label in enumerate(dataset.labels) if number not in seen)
