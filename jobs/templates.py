@@ -112,9 +112,14 @@ def _said_by_otx(template: Template) -> dict[str, _Value]:
     return {**said, "shuffle_data": _Value(True, _OTX)}
 
 
-def _layers(template: Template, known: Mapping[str, Parameter], translation: Translation) -> dict[str, _Value]:
+def _layers(
+    template: Template, known: Mapping[str, Parameter], translation: Translation, *, uploaded: bool
+) -> dict[str, _Value]:
     """Every value in force before the person says anything."""
     said = {name: _Value(value, translation.source) for name, value in translation.values.items()}
+    if said.keys() & _NAMES and not uploaded:
+        # Made for the exports of one version of OTX, and no person here can correct them.
+        said.setdefault("ignored.strict", _Value(False, translation.source))
     otx = {
         name: replace(value, value=fields.parse(known[name], value.value))
         for name, value in _said_by_otx(template).items()
@@ -146,7 +151,8 @@ def parameters(
     """Every parameter of the method with its effective value and where that comes from. Raises BadConfig, BadOption."""
     _require(template, method)
     found = _pot_parameters(template)
-    values = _layers(template, {one.name: one for one in found}, _translation(template, config, recipe))
+    translation = _translation(template, config, recipe)
+    values = _layers(template, {one.name: one for one in found}, translation, uploaded=config is not None)
     return tuple(
         replace(one, value=fields.text(values[one.name].value), source=values[one.name].source)
         if one.name in values
@@ -171,11 +177,10 @@ def resolve(
     _require(template, method)
     known = {one.name: one for one in _pot_parameters(template)}
     translation = _translation(template, config, recipe)
-    values = _layers(template, known, translation)
+    values = _layers(template, known, translation, uploaded=config is not None)
     warnings = list(translation.warnings)
-    if config is None and values.keys() & _NAMES and not given.keys() & _NAMES:
-        # Names of a template or a recipe, made for exports of one version of OTX: no person here can correct them.
-        values.setdefault("ignored.strict", _Value(False, _OTX))
+    if given.keys() & _NAMES:
+        values["ignored.strict"] = _Value(True, _PERSON)
     for name, text in given.items():
         values[name] = _Value(_given(known, name, text, warnings), _PERSON)
     options = _together(_options(values), warnings)

@@ -253,6 +253,8 @@ def test_only_a_persons_names_must_exist() -> None:
     assert not strict(padim, given={"ignored.scope": "conv", "ignored.strict": "false"})
     assert strict(padim, given={"ignored.strict": "true"})
     assert strict(padim, config=pot(ignored={"scope": ["conv"]}))
+    shown = named("ignored.strict", templates.parameters(padim, "pot_default"))
+    assert (shown.value, shown.source) == ("false", "pot_optimization_config.json")
 
 
 def test_pots_old_preset_is_explained() -> None:
