@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import openvino as ov
 
 from jobs import (
     data,
@@ -37,6 +38,7 @@ from jobs.findings import (
 )
 from jobs.methods import Prepared
 from jobs.pair import Pair, open_pair
+from jobs.report import Picture, View
 from jobs.samples import Dataset, Sample
 from jobs.spec import Ignored, JobSpec, TaskName
 from jobs.tasks import Task
@@ -183,11 +185,15 @@ def _pictures(dataset: Dataset, task: Task, directory: Path) -> tuple[SamplePict
             break
         path = folder / f"{len(drawn)}.png"
         try:
-            pictures.thumbnail(sample.path, path, _PICTURE_SIDE)
+            size = pictures.thumbnail(sample.path, path, _PICTURE_SIDE)
         except (OSError, ValueError):  # its head opens, the rest is damaged
             continue
         names = [dataset.labels[label] for label in sample.labels or ()]
-        drawn.append(SamplePicture(file=f"pictures/{path.name}", label=", ".join(names) or sample.name))
+        view = View()
+        if sample.target is not None:
+            marks = task.target_marks(sample.target, dataset.labels, size)
+            view = pictures.view(marks, path.with_name(f"{path.stem}-truth.png"), directory)
+        drawn.append(SamplePicture(file=f"pictures/{path.name}", label=", ".join(names) or sample.name, view=view))
     return tuple(drawn)
 
 
@@ -234,7 +240,8 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
         )
         return Findings(problems=tuple(problems))
     problems += _elsewhere(pair, wanted)
-    seconds = {"read": opened, **_rehearse(pair, wanted, scratch)}
+    rehearsed, seen = _rehearse(pair, wanted, directory, scratch)
+    seconds = {"read": opened, **rehearsed}
     problems += plausibility.doubts(pair, wanted.device, scratch)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     entry = pair.entry
@@ -245,6 +252,7 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
         seconds_estimate=sum(seconds.values()),
         stage_seconds=seconds,
         memory_estimate_bytes=peak + cache,
+        pictures=seen,
     )
 
 
@@ -265,13 +273,16 @@ def _elsewhere(pair: Pair, wanted: JobSpec) -> list[Problem]:
     ]
 
 
-def _rehearse(pair: Pair, wanted: JobSpec, scratch: Path) -> dict[str, float]:
-    """Seconds that each stage after reading will take, by what it takes on a few images."""
+def _rehearse(
+    pair: Pair, wanted: JobSpec, directory: Path, scratch: Path
+) -> tuple[dict[str, float], tuple[Picture, ...]]:
+    """Seconds that each stage after reading will take, by what it takes on a few images; what the original sees."""
     few = pair.division.calibration[:_REHEARSED]
     decode, decoded = _timed(lambda: data.decode(few, pair.entry.resize, scratch))
     model = pair.entry.embed(pair.imported.model)
     compile_before, compiled = _timed(lambda: measure.compile_for(model, wanted.device, "throughput"))
     measure.predictions(compiled, decoded, pair.bound, scratch)  # the first image is slower than all others
+    seen = _seen(pair, compiled, directory, scratch)
     ask, _ = _timed(lambda: measure.predictions(compiled, _repeated(decoded, 8), pair.bound, scratch))
     prepared = Prepared(
         model=pair.float_model,
@@ -285,13 +296,25 @@ def _rehearse(pair: Pair, wanted: JobSpec, scratch: Path) -> dict[str, float]:
     measure.predictions(after, decoded, pair.bound, scratch)
     calibration, validation = len(pair.division.calibration), len(pair.division.validation)
     an_image = ask / (8 * len(decoded.pixels))
-    return {
+    seconds = {
         "decode": decode / len(few) * (calibration + validation),
         "before": compile_before + an_image * validation,
         "quantize": quantize + an_image * calibration * method.passes,
         "after": compile_before + an_image * validation,
         "speed": min(wanted.speed_seconds, _SECONDS_OF_SPEED),
     }
+    return seconds, seen
+
+
+def _seen(pair: Pair, compiled: ov.CompiledModel, directory: Path, scratch: Path) -> tuple[Picture, ...]:
+    """What the original says of a few images of as many labels, for a person to see whether that is right."""
+    decoded = data.decode(spread(pair.division.validation, _REHEARSED), pair.entry.resize, scratch)
+    said = measure.predictions(compiled, decoded, pair.bound, scratch)
+    real = pair.task.truth(decoded.samples, pair.bound) if pair.labelled else None
+    drawn = pictures.draw(
+        directory, pair.task, pair.bound, decoded, before=said, after=said, real=real, folder="pictures"
+    )
+    return tuple(one.model_copy(update={"after": "", "after_view": View()}) for one in drawn)
 
 
 def _repeated(decoded: data.Decoded, times: int) -> data.Decoded:

@@ -108,6 +108,7 @@ class Findings(Frozen):
     model: ModelFindings | None = None
     dataset: DatasetFindings | None = None
     tasks: tuple[str, ...] = Field(default=(), description="tasks that fit, best first")
+    task: str = Field(default="", description="kind dataset: the task it was read for, set by who asked")
     problems: tuple[Problem, ...] = ()
     seconds_estimate: float | None = Field(default=None, description="kind job: of the whole, from three images")
     stage_seconds: dict[str, float] = Field(default_factory=dict, description="kind job: the same, stage by stage")

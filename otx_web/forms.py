@@ -166,9 +166,11 @@ def text_of(options: BaseModel, name: str) -> str:
     return fields.text(value)
 
 
-def propose(model: Upload | None) -> tuple[str, str]:
-    """Task and template: what the model is for, and the network its name tells, else the template for any."""
-    task = model.findings.tasks[0] if model and model.findings and model.findings.tasks else TaskName.CLASSIFICATION
+def propose(model: Upload | None, task: str = "") -> tuple[str, str]:
+    """Task and template: what the model is for, unless a task is chosen; and the network its name tells, else any."""
+    fits = model.findings.tasks if model and model.findings else ()
+    if task not in list(TaskName):
+        task = fits[0] if fits else TaskName.CLASSIFICATION
     names = templates.names(task)
     told = _letters(model.name) if model else ""
     known = [name for name in names if _letters(name) in told]

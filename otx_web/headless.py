@@ -13,7 +13,7 @@ from jobs.errors import JobError
 from jobs.findings import Findings, Problem
 from jobs.report import FILE_NAME as REPORT_NAME
 from jobs.spec import FILE_NAME as SPEC_NAME
-from jobs.spec import JobSpec
+from jobs.spec import JobSpec, TaskName
 from otx_web import files, forms
 from otx_web.errand import Errand
 from otx_web.forms import Order
@@ -33,7 +33,9 @@ async def check(services: Services, errand: Errand) -> Findings:
     Raises FormError when the settings cannot be used, UploadError when the files cannot be taken.
     """
     uploads = await _bring(services, errand)
-    found = [await _look(services, upload, errand) for upload in uploads.values()]
+    found: list[Findings] = []
+    for upload in uploads.values():  # the model first: it may tell the task that the dataset is read for
+        found.append(await _look(services, upload, errand, found))
     if len(uploads) == 2 and not any(one.blocked for one in found):
         found.append(await services.runner.preview(_spec(services, errand, uploads)))
     return _together(found)
@@ -45,7 +47,7 @@ async def optimise(services: Services, errand: Errand, show: Callable[[Progress]
     `show` is called a few times a second. Ctrl-C cancels the job. Raises as `check` does, before there is a job.
     """
     uploads = await _bring(services, errand)
-    await _look(services, uploads["model"], errand)  # for the recipe that OTX may have left in it
+    await _look(services, uploads["model"], errand, ())  # for the recipe that OTX may have left in it
     job = await services.runner.submit(_spec(services, errand, uploads), LOCAL_OWNER, errand.name)
     async with create_task_group() as group:
         group.start_soon(_watch, services, job, show)
@@ -77,9 +79,10 @@ async def _bring(services: Services, errand: Errand) -> dict[Kind, Upload]:
     return uploads
 
 
-async def _look(services: Services, upload: Upload, errand: Errand) -> Findings:
+async def _look(services: Services, upload: Upload, errand: Errand, before: Sequence[Findings]) -> Findings:
     settings = _of_model(errand.given) if upload.kind == "model" else None
-    return await services.runner.check(upload, task=errand.task, model_settings=settings)
+    task = errand.task or next((TaskName(one.tasks[0]) for one in before if one.tasks), None)
+    return await services.runner.check(upload, task=task, model_settings=settings)
 
 
 def _of_model(given: Mapping[str, str]) -> dict[str, str]:
@@ -89,9 +92,9 @@ def _of_model(given: Mapping[str, str]) -> dict[str, str]:
 def _spec(services: Services, errand: Errand, uploads: Mapping[Kind, Upload]) -> JobSpec:
     """The job, from what the checks have found. Raises FormError with all that is wrong."""
     known = {kind: services.store.upload(upload.digest, upload.owner) or upload for kind, upload in uploads.items()}
-    task, template = forms.propose(known["model"])
+    task, template = forms.propose(known["model"], errand.task or "")
     order = Order(
-        task=errand.task or task,
+        task=task,
         template=errand.template or template,
         method=errand.method,
         model=known["model"],

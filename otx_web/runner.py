@@ -77,6 +77,10 @@ class Runner:
         """Where a job is: spec, events, log, artifacts, report."""
         return self._settings.jobs / job_id
 
+    def rehearsal(self, spec: JobSpec) -> Path:
+        """Where a job was, or will be, rehearsed."""
+        return self._settings.previews / hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:32]
+
     def progress(self, job: Summary) -> Progress:
         """How far it is."""
         if job.id not in self._expected:
@@ -129,7 +133,7 @@ class Runner:
     async def preview(self, spec: JobSpec) -> Findings:
         """Rehearse a job on three images: what would stop it, and about how long and how much memory it takes."""
         await to_thread.run_sync(self._require, spec)
-        directory = self._rehearsal(spec)
+        directory = self.rehearsal(spec)
         limits = spec.limits.model_copy(update={"wall_seconds": min(PREVIEW_SECONDS, spec.limits.wall_seconds)})
         request = CheckRequest(kind="job", source=spec.model, job=spec, limits=limits)
         async with self._checking.setdefault(directory.name, anyio.Lock()):
@@ -296,15 +300,11 @@ class Runner:
         specs.write(job_dir, job.spec.model_copy(update={"baselines": os.path.relpath(baselines, job_dir)}))
         return job_dir
 
-    def _rehearsal(self, spec: JobSpec) -> Path:
-        """Where a job was, or will be, rehearsed."""
-        return self._settings.previews / hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:32]
-
     def _timings(self, job: Summary) -> tuple[dict[str, float], ...]:
         """Seconds a stage: as this very job was rehearsed, else as other jobs of its kind took."""
         whole = self._store.job(job.id)
         try:
-            told = files.read_plain(self._rehearsal(whole.spec) / FINDINGS_NAME, outcome.MAX_REPORT) if whole else b""
+            told = files.read_plain(self.rehearsal(whole.spec) / FINDINGS_NAME, outcome.MAX_REPORT) if whole else b""
             rehearsed = Findings.model_validate_json(told).stage_seconds
         except (OSError, ValidationError):
             rehearsed = {}
@@ -354,7 +354,8 @@ class Runner:
             seed=seed,
             allow_code=self._settings.code_allowed,
         )
-        found = await self._answer(directory, request, [request.source])
+        answer = await self._answer(directory, request, [request.source])
+        found = answer.model_copy(update={"task": task or ""})
         await to_thread.run_sync(self._store.set_findings, upload.digest, found)
         return found
 

@@ -84,6 +84,13 @@ def test_job_is_rehearsed(tmp_path: Path) -> None:
     assert found.memory_estimate_bytes and found.memory_estimate_bytes > 10 << 20
 
 
+def test_rehearsal_shows_what_the_original_says(tmp_path: Path) -> None:
+    seen = rehearse(tmp_path, tiny.job(tmp_path)).pictures
+    assert len(seen) == 3 and {picture.truth for picture in seen} == set(tiny.COLOURS)
+    assert all(picture.before == picture.truth and not picture.after for picture in seen)
+    assert all((tmp_path / "check" / picture.file).is_file() for picture in seen)
+
+
 @pytest.mark.parametrize("name", ["no_such_layer", "{re}.*nothing.*"])
 def test_ignored_name_that_matches_nothing_is_found_before_the_run(tmp_path: Path, name: str) -> None:
     options = PotDefault.model_validate({"stat_subset_size": 4, "ignored": {"scope": ["mix", name]}})
