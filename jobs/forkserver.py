@@ -28,6 +28,7 @@ ENGINES = (
     "jobs.check",
     "jobs.run",
     "jobs.tasks.classification",
+    "jobs.tasks.detection",
     "scipy.special",
     "jobs.methods.pot_default",  # before nncf: it says that nothing is to be reported
     "nncf",

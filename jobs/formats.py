@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from jobs import archive, optional_torch, sniff
+from jobs import archive, optional_torch, sniff, ultralytics
 from jobs.errors import AlreadyQuantized, BrokenModel, CodeInFile, UnknownFormat, UnsupportedModel
 from jobs.findings import ModelFindings, Node, Port
 
@@ -612,7 +612,11 @@ def _static(model: ov.Model) -> ov.Model:
 
 def model_info(model: ov.Model) -> dict[str, str]:
     """`rt_info/model_info` as text; empty when the model carries none."""
-    found = _value(model.get_rt_info(["model_info"])) if model.has_rt_info(["model_info"]) else {}
+    return ultralytics.understood(_rt_info(model, "model_info"), _rt_info(model, "framework"))
+
+
+def _rt_info(model: ov.Model, name: str) -> dict[str, str]:
+    found = _value(model.get_rt_info([name])) if model.has_rt_info([name]) else {}
     return {str(key): _text(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 

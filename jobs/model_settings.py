@@ -15,10 +15,14 @@ _RESIZES = ("standard", "fit_to_window", "fit_to_window_letterbox", "crop")
 _OBJECTS = (TaskName.DETECTION, TaskName.INSTANCE_SEGMENTATION)
 _ANOMALY = (TaskName.ANOMALY_CLASSIFICATION, TaskName.ANOMALY_DETECTION, TaskName.ANOMALY_SEGMENTATION)
 MODEL_TYPES: Mapping[str, tuple[str, ...]] = {
-    TaskName.DETECTION: ("SSD", "YOLOX", "YOLOv5", "YOLOv8", "YOLO11"),
+    TaskName.DETECTION: (
+        *("SSD", "YOLOX", "YOLOv5", "YOLOv7", "YOLOv8", "YOLOv10", "YOLO11", "YOLOv4", "YOLO", "YOLOF"),
+        *("FastestDet", "YuNet"),
+    ),
     TaskName.INSTANCE_SEGMENTATION: ("MaskRCNN", "YOLO-seg"),
 }
-"""How outputs are to be read, by the names of Model API; where there is but one way, it need not be said."""
+"""How outputs are to be read, by the names of Model API and of `jobs.detectors`; where there is but one way, it need
+not be said."""
 
 _PARAMETERS = (
     Parameter(

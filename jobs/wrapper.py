@@ -60,6 +60,10 @@ class Wrapper:
         """Outputs by name for one image of this height and width to a result of Model API."""
         height, width = size
         model = self.model
-        meta = {"original_shape": (height, width, model.c), "resized_shape": (model.w, model.h, model.c)}
+        meta = {
+            "original_shape": (height, width, model.c),
+            "resized_shape": (model.w, model.h, model.c),
+            "scale": min(model.w / width, model.h / height),  # of YOLOX, which asks for nothing else
+        }
         _, meta = model.preprocess({}, meta)
         return model.postprocess(dict(outputs), meta)

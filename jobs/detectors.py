@@ -1,0 +1,367 @@
+"""Detectors: which kind of model one is, by what it says or by its outputs, and what it says of an image as boxes."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from model_api.models.result import DetectionResult
+from model_api.models.ssd import SingleOutputParser
+
+from jobs import non_maximum
+from jobs.detector_wrappers import STRIDES
+from jobs.errors import BadOption, UnsupportedModel, WrongTask
+from jobs.image_input import ImageInput
+from jobs.predictions import Array
+from jobs.wrapper import Wrapper
+
+FLOOR = 0.01
+"""Score that a box must have: so low that average precision sees the whole curve."""
+MOST = 100
+"""Boxes of an image, the surest: so many count in COCO's evaluation."""
+
+Output = tuple[str, tuple[int, ...]]
+"""Name and shape, where -1 is a side that is not fixed."""
+Outputs = Sequence[Output]
+Size = tuple[int, int]
+
+_EXTRA = ("saliency_map", "feature_vector")
+"""What OTX's models give besides, for explanations."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way in which detectors say what they see."""
+
+    name: str
+    """Model API's name for it, or ours."""
+    looks: str
+    """Its outputs in words."""
+    fits: Callable[[Outputs, Size], bool]
+    """Whether outputs look so, for an input of this height and width (-1 where it is not fixed)."""
+    classes: Callable[[Outputs], int | None]
+    """How many classes there are; None where the outputs do not tell."""
+    prepared: Mapping[str, str] = field(default_factory=dict)
+    """How images are prepared for it where nobody says."""
+
+
+# --- what outputs look like
+
+
+def _names(outputs: Outputs) -> str:
+    return " ".join(name for name, _ in outputs)
+
+
+def _is_ssd(outputs: Outputs, size: Size) -> bool:
+    if any(len(shape) == 4 and shape[1:2] != (1,) for _, shape in outputs):  # masks, or raw maps
+        return False
+    if len(outputs) == 1:
+        shape = outputs[0][1]
+        return len(shape) == 4 and shape[-1] == 7
+    boxes = [name for name, shape in outputs if len(shape) in (2, 3) and shape[-1] == 5]
+    if len(outputs) == 2:
+        return len(boxes) == 1 and "labels" in _names(outputs)
+    return all(word in _names(outputs) for word in ("bboxes", "scores", "labels"))
+
+
+def _rows(outputs: Outputs) -> tuple[int, int]:
+    """The two sides of a single output [1, a, b]; zeros when it is none."""
+    (_, shape), *more = outputs
+    return (shape[1], shape[2]) if not more and len(shape) == 3 else (0, 0)
+
+
+def _cells(size: Size) -> int:
+    return sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES)
+
+
+def _is_yolox(outputs: Outputs, size: Size) -> bool:
+    rows, values = _rows(outputs)
+    return values >= 6 and rows == _cells(size)
+
+
+def _is_yolov7(outputs: Outputs, size: Size) -> bool:
+    rows, values = _rows(outputs)
+    return values >= 6 and rows > max(values, 1000)
+
+
+def _is_yolov10(outputs: Outputs, size: Size) -> bool:
+    rows, values = _rows(outputs)
+    return values == 6 and rows <= 1000
+
+
+def _is_yolov8(outputs: Outputs, size: Size) -> bool:
+    values, rows = _rows(outputs)
+    return values >= 5 and (rows > values or rows < 0)
+
+
+def _is_yolov4(outputs: Outputs, size: Size) -> bool:
+    shapes = [shape for _, shape in outputs]
+    if len(shapes) not in (2, 3) or any(len(shape) != 4 for shape in shapes):
+        return False
+    grids = {shape[2:] for shape in shapes}
+    channels = {shape[1] for shape in shapes}
+    return len(channels) == 1 and len(grids) == len(shapes) and min(channels) % 3 == 0 and min(channels) >= 18
+
+
+def _is_fastestdet(outputs: Outputs, size: Size) -> bool:
+    (_, shape), *more = outputs
+    if more or len(shape) != 4 or shape[1] < 6:
+        return False
+    return all(side > 0 and side == 16 * cells for side, cells in zip(size, shape[2:], strict=True))
+
+
+def _is_yunet(outputs: Outputs, size: Size) -> bool:
+    names = {name for name, _ in outputs}
+    return {f"{what}_{stride}" for what in ("cls", "obj", "bbox") for stride in STRIDES} <= names
+
+
+def _never(outputs: Outputs, size: Size) -> bool:
+    return False
+
+
+def _unknown(outputs: Outputs) -> None:
+    return None
+
+
+_ULTRALYTICS = {"resize_type": "fit_to_window_letterbox", "pad_value": "114", "scale_values": "255"}
+_BLUE_FIRST = {"reverse_input_channels": "true"}
+
+KINDS = (
+    Kind("YuNet", "cls, obj and bbox for strides of 8, 16 and 32", _is_yunet, lambda outputs: 1, _BLUE_FIRST),
+    Kind("SSD", "boxes with scores, and labels", _is_ssd, _unknown),
+    Kind(
+        "YOLOX",
+        "1 × cells × (box, object, classes)",
+        _is_yolox,
+        lambda outputs: _rows(outputs)[1] - 5,
+        {"resize_type": "fit_to_window", **_BLUE_FIRST},
+    ),
+    Kind("YOLOv10", "1 × boxes × (box, score, class)", _is_yolov10, _unknown, _ULTRALYTICS),
+    Kind(
+        "YOLOv7",
+        "1 × boxes × (box, object, classes)",
+        _is_yolov7,
+        lambda outputs: _rows(outputs)[1] - 5,
+        _ULTRALYTICS,
+    ),
+    *(
+        Kind(name, "1 × (box, classes) × boxes", fits, lambda outputs: _rows(outputs)[0] - 4, _ULTRALYTICS)
+        for name, fits in (("YOLOv8", _is_yolov8), ("YOLOv5", _never), ("YOLO11", _never))
+    ),
+    Kind(
+        "YOLOv4",
+        "maps of 3 × (box, object, classes) in two or three sizes",
+        _is_yolov4,
+        lambda outputs: outputs[0][1][1] // 3 - 5,
+        {"resize_type": "fit_to_window_letterbox"},
+    ),
+    Kind("YOLO", "outputs of RegionYolo", _never, _unknown, {"resize_type": "fit_to_window_letterbox"}),
+    Kind("YOLOF", "a map of 6 × (box, classes)", _never, lambda outputs: outputs[0][1][1] // 6 - 4),
+    Kind(
+        "FastestDet",
+        "a map of (object, box, classes) for every 16 pixels",
+        _is_fastestdet,
+        lambda outputs: outputs[0][1][1] - 5,
+        {"scale_values": "255", **_BLUE_FIRST},
+    ),
+)
+"""The first whose outputs look so is meant by a model that does not say what it is."""
+_VAGUE = ("", "yolo")
+"""Model types that leave open how outputs are to be read; Ultralytics calls all its models YOLO."""
+
+
+def outputs_of(model: ov.Model) -> Outputs:
+    """Those that matter."""
+    found = []
+    for port in model.outputs:
+        shape = port.partial_shape
+        sides = () if shape.rank.is_dynamic else tuple(-1 if s.is_dynamic else s.get_length() for s in shape)
+        found.append((port.any_name if port.names else port.node.friendly_name, sides))
+    return without_extra(found)
+
+
+def without_extra(outputs: Outputs) -> Outputs:
+    """Without what is there for explanations."""
+    return [output for output in outputs if not _is_extra(output[0])]
+
+
+def _is_extra(name: str) -> bool:
+    return any(extra in name for extra in _EXTRA)
+
+
+def guess(outputs: Outputs, size: Size) -> Kind | None:
+    """What outputs look like."""
+    return next((kind for kind in KINDS if outputs and kind.fits(outputs, size)), None)
+
+
+def named(name: str) -> Kind | None:
+    """The kind of this name, however it is written."""
+    return next((kind for kind in KINDS if kind.name.lower() == name.strip().lower()), None)
+
+
+def kind_of(model: ov.Model, settings: Mapping[str, str]) -> tuple[Kind, str]:
+    """Which kind a model is of, and a note where that was a guess. Raises WrongTask, UnsupportedModel."""
+    said = settings.get("model_type", "").strip()
+    outputs = outputs_of(_fixed(model))
+    shown = ", ".join("×".join(map(str, shape)) for _, shape in outputs)
+    if said.lower() not in _VAGUE:
+        found = named(said)
+        if found is None:
+            names = ", ".join(kind.name for kind in KINDS)
+            raise UnsupportedModel(
+                f"The model says that it is of the type {said}, which is no detector that can be read here.",
+                hint=f"Choose the kind of model in its settings: {names}.",
+                where="model_type",
+            )
+        return found, ""
+    if said and any(op.get_type_name() == "RegionYolo" for op in model.get_ops()):
+        return KINDS[[kind.name for kind in KINDS].index("YOLO")], ""
+    found = guess(outputs, _size(model))
+    if found is None:
+        raise WrongTask(
+            f"The model's outputs ({shown}) are not those of a detector that is known here.",
+            hint="Choose the kind of model in its settings, or export it with its post-processing inside: boxes"
+            " [1, n, 5] and labels [1, n].",
+            where="model_type",
+        )
+    if said:
+        return found, ""
+    return found, f"The model does not say what it is; its outputs ({shown}) look like {found.name}: {found.looks}."
+
+
+def prepared(model: ov.Model, settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings with what a model of this kind is used to where they say nothing."""
+    try:
+        kind, _ = kind_of(model, settings)
+    except (UnsupportedModel, WrongTask):  # told when the model is bound
+        return dict(settings)
+    said = {key: value for key, value in settings.items() if value.strip()}
+    return {**kind.prepared, **said}
+
+
+def _fixed(model: ov.Model) -> ov.Model:
+    """With the shapes of one image where the input has a size."""
+    shape = model.inputs[0].partial_shape
+    if not model.is_dynamic() or shape.rank.is_dynamic or any(side.is_dynamic for side in list(shape)[1:]):
+        return model
+    copy = model.clone()
+    copy.reshape([1, *(side.get_length() for side in list(shape)[1:])])
+    return copy
+
+
+def _size(model: ov.Model) -> Size:
+    shape = model.inputs[0].partial_shape
+    if shape.rank.is_dynamic or shape.rank.get_length() != 4:
+        return -1, -1
+    sides = [-1 if side.is_dynamic else side.get_length() for side in shape]
+    return (sides[1], sides[2]) if sides[3] in (1, 3) else (sides[2], sides[3])
+
+
+# --- reading
+
+
+_SUPPRESSING = ("NonMaxSuppression", "MulticlassNms", "MatrixNms", "DetectionOutput", "NMSRotated", "ExperimentalDet")
+_QUERIES = 300
+"""Boxes that a model may give without suppression inside before they are taken for all its candidates."""
+
+
+def suppresses(model: ov.Model) -> bool:
+    """Whether non-maximum suppression is inside, at any depth."""
+    return any(
+        op.get_type_name().startswith(_SUPPRESSING)
+        or (op.get_type_name() == "If" and any(suppresses(op.get_function(branch)) for branch in range(2)))
+        for op in model.get_ops()
+    )
+
+
+def threshold(wrapper: Any, settings: Mapping[str, str]) -> float:
+    """The confidence from which on the model itself counts a box: as it says, else as its makers have it."""
+    text = settings.get("confidence_threshold", "").strip()
+    default = 0.35 if settings.get("otx_version") else wrapper.parameters()["confidence_threshold"].default_value
+    try:
+        value = float(text) if text else float(default)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise BadOption(
+            f"confidence_threshold must be a number from 0 to 1; it is “{text}”.", where="confidence_threshold"
+        )
+    return value
+
+
+class Detector:
+    """What a detector says of an image: boxes in pixels of the image, labels and scores."""
+
+    def __init__(self, model: ov.Model, entry: ImageInput, settings: Mapping[str, str], kind: Kind) -> None:
+        """Raises UnsupportedModel, BadOption."""
+        lower = {**settings, "confidence_threshold": str(FLOOR)}
+        if kind.name == "SSD" and "nms_execute" not in settings and _is_raw(model):
+            lower["nms_execute"] = "true"
+        # Names are matched elsewhere: Model API would refuse a list of another length.
+        said = {key: value for key, value in lower.items() if key not in ("labels", "label_info")}
+        self._wrapper = Wrapper(model, entry, said, kind.name)
+        self.threshold = threshold(type(self._wrapper.model), settings)
+        names = self._wrapper.names
+        self.outputs = tuple(place for place, name in enumerate(names) if not _is_extra(name))
+        """Places of the outputs that are read."""
+        self._names = [names[place] for place in self.outputs]
+        self.classes = kind.classes(outputs_of(entry.fix_shape(model)))
+        """How many it knows; None where its outputs do not tell."""
+        self.first = int(any(op.get_type_name() == "DetectionOutput" for op in model.get_ops()))
+        """The label of its first class: 0 is background to DetectionOutput."""
+        self._crop = entry.resize_type == "crop"
+        _quicken(self._wrapper.model)
+
+    def __call__(self, outputs: Sequence[Array], size: Size) -> tuple[Array, Array, Array]:
+        """Boxes [k, 4] float32, labels [k] int64 and scores [k] float32, from the outputs in the order of `outputs`."""
+        by_name = dict(zip(self._names, outputs, strict=True))
+        seen = (min(size), min(size)) if self._crop else size
+        factor = _magnified(seen)
+        found = self._wrapper.read(by_name, (seen[0] * factor, seen[1] * factor))
+        boxes = np.asarray(found.bboxes, np.float32).reshape(-1, 4) / factor
+        if self._crop:
+            boxes += np.tile([(size[1] - seen[1]) // 2, (size[0] - seen[0]) // 2], 2).astype(np.float32)
+        labels, scores = np.asarray(found.labels, np.int64), np.asarray(found.scores, np.float32)
+        sound = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]) & (scores > FLOOR)
+        return boxes[sound], labels[sound], np.clip(scores[sound], 0, 1)
+
+
+def _is_raw(model: ov.Model) -> bool:
+    """Whether a model of boxes and labels leaves suppression to whoever reads it."""
+    counts = [shape[-2] for _, shape in outputs_of(model) if len(shape) in (2, 3) and shape[-1] == 5]
+    return bool(counts) and max(counts) > _QUERIES and not suppresses(model)
+
+
+def _magnified(size: Size) -> int:
+    """Model API rounds to whole pixels and holds areas in 32 bits: so it is told of an image so many times larger."""
+    return 1 << max(0, int(math.log2(math.sqrt((2**31 - 1) / max(1, size[0] * size[1])))))
+
+
+def _quicken(model: Any) -> None:
+    """Replace what Model API does box by box in Python; at so low a score it would take longer than the inference."""
+    yolo_regions = hasattr(model, "yolo_layer_params")
+    suppress = bool(model.params.nms_execute) or yolo_regions
+    together, overlap = bool(model.params.agnostic_nms), float(model.params.iou_threshold)
+
+    def suppressed(boxes: Array, scores: Array, labels: Array, **_: Any) -> Array:
+        if not suppress:
+            return np.arange(len(boxes))
+        return non_maximum.keep(boxes, scores, labels, overlap, together=together, most=MOST)
+
+    model._calculate_nms = suppressed
+    model._add_label_names = lambda found: None
+    model.get_label_name = str
+    if yolo_regions:
+        model._filter = lambda found, overlap: found  # the same suppression again
+    if isinstance(getattr(model, "output_parser", None), SingleOutputParser):
+        model.output_parser = _parse_rows
+
+
+def _parse_rows(outputs: Mapping[str, Array]) -> DetectionResult:
+    """[1, 1, n, 7] of image, label, score and box, of which those without a score are left out."""
+    (output,) = outputs.values()
+    rows = output.reshape(-1, 7)
+    rows = rows[(rows[:, 0] >= 0) & (rows[:, 2] > FLOOR)]
+    return DetectionResult(rows[:, 3:].copy(), rows[:, 1], rows[:, 2].copy())

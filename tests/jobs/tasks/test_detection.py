@@ -1,0 +1,193 @@
+"""Detectors of several kinds on pictures of coloured squares, from their outputs to their worth."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from jobs import data, detectors, formats, image_input, measure
+from jobs.errors import LabelMismatch, UnsupportedModel, WrongTask
+from jobs.predictions import Predictions
+from jobs.samples import Dataset
+from jobs.tasks import Bound, Scores, detection
+from tests.jobs import scenes, tiny
+
+TASK = detection.TASK
+MODELS = {"boxes and labels": scenes.ssd, "DetectionOutput": scenes.detection_output, "YOLOv8": scenes.yolov8}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a model says of a dataset."""
+
+    bound: Bound
+    dataset: Dataset
+    predictions: Predictions
+    sizes: tuple[tuple[int, int], ...]
+    scores: Scores
+
+
+def look(model: ov.Model, folder: Path, scratch: Path, **settings: str) -> Seen:
+    said = detectors.prepared(model, {**formats.model_info(model), **settings})
+    dataset = data.open_dataset(folder, scratch, TASK)
+    entry = image_input.of(model, said)
+    bound = TASK.bind(model, said, dataset)
+    decoded = data.decode(dataset.samples, entry.resize, scratch)
+    compiled = measure.compile_for(entry.embed(model), "CPU", "throughput")
+    predictions = measure.predictions(compiled, decoded, bound, scratch)
+    scores = TASK.score(predictions, TASK.truth(decoded.samples, bound), bound)
+    return Seen(bound, dataset, predictions, decoded.sizes, scores)
+
+
+@pytest.fixture(scope="module")
+def anywhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(3)
+    return scenes.coco(tmp_path_factory.mktemp("anywhere"), scenes.anywhere(12, rng))
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_objects_are_found_where_they_are(make: Callable[[], ov.Model], anywhere: Path, tmp_path: Path) -> None:
+    seen = look(make(), anywhere, tmp_path, scale_values="1", resize_type="standard")
+    assert seen.scores.metrics["map"] > 0.95 and seen.scores.metrics["f_measure"] > 0.95
+    assert not seen.bound.notes
+    assert set(seen.scores.per_class) == set(scenes.LABELS)
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_model_that_says_nothing_is_read_by_its_looks(
+    make: Callable[..., ov.Model], anywhere: Path, tmp_path: Path
+) -> None:
+    labels = "" if make is scenes.yolov8 else " ".join(scenes.LABELS)
+    model = make("", labels=labels)
+    seen = look(model, anywhere, tmp_path, scale_values="1", resize_type="standard")
+    assert seen.scores.metrics["map"] > 0.95
+    assert "does not say what it is" in seen.bound.notes[0]
+    if not labels:
+        assert "by order" in seen.bound.notes[1]
+
+
+def test_ultralytics_export_needs_no_settings(anywhere: Path, tmp_path: Path) -> None:
+    """It calls itself YOLO, wants its RGB “reversed” as OpenCV's BGR is, and gives its names with underscores."""
+    said = {"reverse_input_channels": "True", "resize_type": "fit_to_window_letterbox", "scale_values": "1"}
+    model = scenes.yolov8("YOLO", task="detect", **said)
+    seen = look(model, anywhere, tmp_path)
+    assert seen.scores.metrics["map"] > 0.95 and not seen.bound.notes
+
+
+def test_boxes_are_not_rounded_to_pixels(anywhere: Path, tmp_path: Path) -> None:
+    """Model API gives whole pixels, which costs precision on small objects."""
+    bound = look(scenes.ssd(), anywhere, tmp_path).bound
+    boxes = np.array([[[1.25, 2.5, 11.75, 20.5, 0.9]]], np.float32)
+    (found, labels, scores) = bound.read([boxes, np.array([[2]])], (scenes.SIDE, scenes.SIDE))
+    assert found.tolist() == [[1.25, 2.5, 11.75, 20.5]] and labels.tolist() == [2]
+    assert scores.tolist() == pytest.approx([0.9])
+
+
+def test_boxes_follow_the_image_out_of_a_letterbox(anywhere: Path, tmp_path: Path) -> None:
+    bound = look(scenes.yolov8(), anywhere, tmp_path, resize_type="fit_to_window_letterbox", scale_values="1").bound
+    output = np.zeros((1, 7, 16), np.float32)
+    output[0, :5, 0] = [32, 32, 16, 8, 0.9]
+    (found, _, _) = bound.read([output], (64, 128))  # half as high as wide: 16 rows of padding above
+    assert found.tolist() == [[48, 24, 80, 40]]
+
+
+def test_boxes_of_a_crop_are_moved(anywhere: Path, tmp_path: Path) -> None:
+    bound = look(scenes.ssd(), anywhere, tmp_path, resize_type="crop").bound
+    boxes = np.array([[[0, 0, 32, 64, 0.9]]], np.float32)
+    (found, _, _) = bound.read([boxes, np.array([[0]])], (64, 96))
+    assert found.tolist() == [[16, 0, 48, 64]]
+
+
+def test_huge_image_has_its_boxes(anywhere: Path, tmp_path: Path) -> None:
+    """Areas of more than 31 bits were negative."""
+    bound = look(scenes.ssd(), anywhere, tmp_path).bound
+    boxes = np.array([[[0, 0, 64, 64, 0.9]]], np.float32)
+    (found, _, _) = bound.read([boxes, np.array([[0]])], (10_000, 12_000))
+    assert found.tolist() == [[0, 0, 12_000, 10_000]]
+
+
+def test_low_scores_are_kept_for_the_metric_but_not_for_words(anywhere: Path, tmp_path: Path) -> None:
+    bound = look(scenes.ssd(), anywhere, tmp_path).bound
+    boxes = np.array([[[0, 0, 9, 9, 0.8], [20, 20, 30, 30, 0.02], [5, 5, 5, 9, 0.9]]], np.float32)
+    prediction = bound.read([boxes, np.array([[0, 1, 1]])], (64, 64))
+    assert prediction[2].tolist() == pytest.approx([0.8, 0.02]), "one without area is none"
+    assert TASK.describe(prediction, bound) == ("1 object: 1 blue", pytest.approx(0.8))
+    assert len(TASK.marks(prediction, bound, (64, 64)).shapes) == 1
+
+
+def test_no_objects_are_told(anywhere: Path, tmp_path: Path) -> None:
+    bound = look(scenes.ssd(), anywhere, tmp_path).bound
+    prediction = bound.read([np.zeros((1, 0, 5), np.float32), np.zeros((1, 0), np.int64)], (64, 64))
+    assert TASK.describe(prediction, bound) == ("no objects", 0.0)
+
+
+def test_model_that_knows_more_is_not_blamed_for_it(tmp_path: Path) -> None:
+    """COCO ignores what is found of classes that the dataset does not have; so does a person."""
+    folder = scenes.coco(tmp_path / "blue", [[(0, 1, "blue")], [(2, 2, "blue")], []], labels=("blue",))
+    seen = look(scenes.ssd(), folder, tmp_path)
+    assert seen.bound.notes == (
+        "What the model says of classes that the dataset does not have is ignored: green, red.",
+    )
+    assert seen.scores.metrics["map"] == pytest.approx(1)
+    boxes = np.array([[[0, 0, 9, 9, 0.8], [20, 20, 30, 30, 0.9]]], np.float32)
+    assert seen.bound.read([boxes, np.array([[0, 1]])], (64, 64))[1].tolist() == [0]
+
+
+def test_class_that_the_model_does_not_know_is_an_error(tmp_path: Path) -> None:
+    folder = scenes.coco(tmp_path / "pink", [[(0, 1, "blue"), (1, 1, "red")]], labels=("blue", "green", "pink"))
+    with pytest.raises(LabelMismatch, match="pink") as caught:
+        look(scenes.ssd(), folder, tmp_path)
+    assert caught.value.where == "labels" and caught.value.hint
+
+
+def test_class_that_no_image_shows_need_not_be_known(tmp_path: Path) -> None:
+    folder = scenes.coco(tmp_path / "pink", [[(0, 1, "blue")]], labels=("blue", "green", "pink"))
+    assert look(scenes.ssd(), folder, tmp_path).bound.from_dataset == (0, 1, -1)
+
+
+def test_background_is_no_class(tmp_path: Path) -> None:
+    names = ("azure", "lime", "crimson")
+    folder = scenes.coco(tmp_path / "other", [[(0, 1, "blue"), (1, 1, "red"), (2, 2, "green")]], labels=names)
+    seen = look(scenes.ssd(labels="otx_empty_lbl blue green red"), folder, tmp_path)
+    assert seen.bound.from_dataset == (1, 2, 3) and "by order" in seen.bound.notes[0]
+
+
+def test_coco_is_assumed_of_eighty_nameless_classes() -> None:
+    from jobs import labels
+
+    names, places, notes = labels.match_objects({}, ("truck", "person"), {0, 1}, 80)
+    assert (names[7], names[0]) == ("truck", "person") and places == (7, 0)
+    assert "COCO" in notes[0]
+    assert labels.match_objects({}, ("truck", "person"), {0, 1}, 91)[1] == (8, 1)
+
+
+@pytest.mark.parametrize("settings", [{"model_type": "Transporter"}, {"confidence_threshold": "2"}])
+def test_setting_that_is_none_is_refused(settings: dict[str, str]) -> None:
+    with pytest.raises(Exception, match=r"Transporter|confidence_threshold"):
+        TASK.bind(scenes.ssd(), settings, Dataset("", (), ()))
+
+
+def test_wrong_kind_is_refused() -> None:
+    with pytest.raises(UnsupportedModel, match="not those of a YOLOX model"):
+        TASK.bind(scenes.ssd(), {"model_type": "YOLOX"}, Dataset("", (), ()))
+
+
+def test_classifier_is_no_detector() -> None:
+    model = tiny.classifier()
+    assert TASK.fits(formats.describe(formats.Imported(model, "ONNX", "a.onnx", 1))) == 0
+    with pytest.raises(WrongTask, match="not those of a detector"):
+        TASK.bind(model, {}, Dataset("", (), ()))
+
+
+def test_without_annotations_the_original_is_the_truth(anywhere: Path, tmp_path: Path) -> None:
+    bound = look(scenes.ssd(), anywhere, tmp_path).bound
+    assert bound.threshold == 0.5
+    assert TASK.bind(scenes.ssd(), {"otx_version": "2.6.0"}, Dataset("", (), ())).threshold == 0.35
+    nameless = TASK.bind(scenes.yolov8(labels=""), {"model_type": "YOLOv8"}, Dataset("", (), ()))
+    assert nameless.labels == ("0", "1", "2")
+    untold = TASK.bind(scenes.ssd(labels=""), {"model_type": "SSD"}, Dataset("", (), ()))
+    boxes = np.array([[[0, 0, 9, 9, 0.8]]], np.float32)
+    assert untold.read([boxes, np.array([[40]])], (64, 64))[1].tolist() == [40]
