@@ -13,7 +13,7 @@ import openvino as ov
 
 from jobs import formats, report_page
 from jobs.report import Artifact
-from jobs.spec import JobSpec, PotDefault
+from jobs.spec import JobSpec, Options, PotAccuracyAware, Quantization, Weights
 
 FOLDER = "artifacts"
 CONFIG = "pot_optimization_config.json"
@@ -43,20 +43,28 @@ def save_model(job_dir: Path, model: ov.Model, wanted: JobSpec, *, half: bool) -
     graph = folder / "model.xml"
     formats.save(model, graph, half=half)
     stem = re.sub(r"[^\w.-]+", "_", Path(wanted.model.name).stem)[:80].strip("._") or "model"
+    bits = "int4" if isinstance(wanted.options, Weights) and wanted.options.mode.bits == 4 else "int8"
     with zipfile.ZipFile(folder / "model.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         for path in (graph, graph.with_suffix(".bin")):
-            packed.write(path, f"{stem}_int8{path.suffix}")
+            packed.write(path, f"{stem}_{bits}{path.suffix}")
     return graph.stat().st_size + graph.with_suffix(".bin").stat().st_size
 
 
-def save_config(job_dir: Path, options: PotDefault) -> None:
-    """The settings as a file that can be given to another job, in POT's own shape."""
+_ALGORITHMS = {"pot_default": "DefaultQuantization", "pot_accuracy_aware": "AccuracyAwareQuantization"}
+
+
+def save_config(job_dir: Path, options: Options) -> None:
+    """The settings as a file that can be given to another job, in POT's own shape. POT knew no weights alone."""
+    if not isinstance(options, Quantization):
+        return
     params = options.model_dump(mode="json", exclude_defaults=True, exclude={"method", "target_device", "model_type"})
     compression: dict[str, Any] = {"target_device": options.target_device}
     if options.model_type:
         compression["model_type"] = options.model_type
-    first = {"preset": options.preset.value, "stat_subset_size": options.stat_subset_size}
-    compression["algorithms"] = [{"name": "DefaultQuantization", "params": {**first, **params}}]
+    first: dict[str, Any] = {"preset": options.preset.value, "stat_subset_size": options.stat_subset_size}
+    if isinstance(options, PotAccuracyAware):
+        first |= {"maximal_drop": options.maximal_drop, "max_iter_num": options.max_iter_num}
+    compression["algorithms"] = [{"name": _ALGORITHMS[options.method], "params": {**first, **params}}]
     text = json.dumps({"compression": compression}, indent=2)
     (job_dir / FOLDER / CONFIG).write_text(text + "\n", encoding="utf-8")
 

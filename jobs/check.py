@@ -243,6 +243,7 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
     rehearsed, seen = _rehearse(pair, wanted, directory, scratch)
     seconds = {"read": opened, **rehearsed}
     problems += plausibility.doubts(pair, wanted.device, scratch)
+    problems += _at_most(wanted)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     entry = pair.entry
     images = len(pair.division.calibration) + len(pair.division.validation)
@@ -273,11 +274,18 @@ def _elsewhere(pair: Pair, wanted: JobSpec) -> list[Problem]:
     ]
 
 
+def _at_most(wanted: JobSpec) -> list[Problem]:
+    if wanted.method != "pot_accuracy_aware":
+        return []
+    message = "The time is the most that the search can take; where little accuracy is lost at once, it ends at once."
+    return [Problem(level="info", where="settings", message=message)]
+
+
 def _rehearse(
     pair: Pair, wanted: JobSpec, directory: Path, scratch: Path
 ) -> tuple[dict[str, float], tuple[Picture, ...]]:
     """Seconds that each stage after reading will take, by what it takes on a few images; what the original sees."""
-    few = pair.division.calibration[:_REHEARSED]
+    few = (pair.division.calibration or pair.division.validation)[:_REHEARSED]
     decode, decoded = _timed(lambda: data.decode(few, pair.entry.resize, scratch))
     model = pair.entry.embed(pair.imported.model)
     compile_before, compiled = _timed(lambda: measure.compile_for(model, wanted.device, "throughput"))
@@ -292,15 +300,19 @@ def _rehearse(
     options = wanted.options.model_copy(update={"stat_subset_size": len(decoded.pixels)})
     method = methods.by_name(wanted.method)
     quantize, optimised = _timed(lambda: method.apply(prepared, options, lambda event: None))
-    after = measure.compile_for(pair.entry.embed(optimised.model), wanted.device, "throughput")
+    ready = pair.entry.embed(optimised.model)
+    compile_after, after = _timed(lambda: measure.compile_for(ready, wanted.device, "throughput"))
     measure.predictions(after, decoded, pair.bound, scratch)
+    ask_after, _ = _timed(lambda: measure.predictions(after, _repeated(decoded, 8), pair.bound, scratch))
     calibration, validation = len(pair.division.calibration), len(pair.division.validation)
-    an_image = ask / (8 * len(decoded.pixels))
+    an_image, an_answer = ask / (8 * len(decoded.pixels)), ask_after / (8 * len(decoded.pixels))
+    cost = method.cost(optimised, wanted.options, calibration=calibration, validation=validation)
+    search = compile_after * cost.compiled + an_answer * cost.evaluated
     seconds = {
         "decode": decode / len(few) * (calibration + validation),
         "before": compile_before + an_image * validation,
-        "quantize": quantize + an_image * calibration * method.passes,
-        "after": compile_before + an_image * validation,
+        "quantize": quantize + an_image * cost.calibrated + search,
+        "after": compile_after + an_answer * validation,
         "speed": min(wanted.speed_seconds, _SECONDS_OF_SPEED),
     }
     return seconds, seen

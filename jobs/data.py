@@ -121,6 +121,8 @@ def decode(
         cache[len(kept)] = pixels
         kept.append(sample)
         sizes.append(size)
+    if cache is None and not samples:
+        return Decoded(np.empty((0, 0, 0, 0), np.uint8), (), ())
     if cache is None:
         raise NotEnoughImages(
             f"None of the {count(len(broken), 'image')} can be decoded.",

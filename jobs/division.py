@@ -34,18 +34,25 @@ class Division:
 
 
 def divide(
-    dataset: Dataset, *, calibration: int, seed: int = 0, shuffle: bool = True, validation: int | None = None
+    dataset: Dataset,
+    *,
+    calibration: int,
+    seed: int = 0,
+    shuffle: bool = True,
+    validation: int | None = None,
+    calibrates: bool = True,
 ) -> Division:
     """Images to calibrate with, at most `calibration`, and images to measure with, at most `validation`.
 
     The dataset's own splits are followed: train calibrates; val measures, test when there is no val. What is missing is
-    held out from the other, every label in proportion, and drawn by `seed`. Raises NotEnoughImages.
+    held out from the other, every label in proportion, and drawn by `seed`. Where nothing `calibrates`, the same images
+    measure as if it did, since only results on the same images can be compared. Raises NotEnoughImages.
     """
     notes: list[str] = []
     train, measured = _parts(dataset, calibration, seed, notes)
     measurable = len(measured)
     if validation is not None and validation < measurable:
-        measured = _in_order(_in_proportion(measured, validation, seed + 1))
+        measured = _in_order(in_proportion(measured, validation, seed + 1))
     drawn, copies = _drawn(train, measured, calibration, seed, shuffle)
     if not drawn:  # the two splits hold the same images
         train, measured = _held_out(measured, calibration, seed)
@@ -63,11 +70,25 @@ def divide(
             "At least two different images are needed: one to calibrate and one to measure.",
             hint="A few hundred images with labels make a verdict.",
         )
+    if not calibrates:
+        return _without_calibration(train, measured, measurable, held_out=bool(notes))
     if len(drawn) < calibration:
         verb = "calibrates" if len(drawn) == 1 else "calibrate"
         notes.append(f"{count(len(drawn), 'image')} {verb}; {calibration} were asked for.")
     spare, unmeasured = len(train) - len(drawn) - copies, measurable - len(measured)
     return Division(tuple(drawn), tuple(measured), tuple(notes), spare, unmeasured)
+
+
+def _without_calibration(
+    train: Sequence[Sample], measured: Sequence[Sample], measurable: int, *, held_out: bool
+) -> Division:
+    notes = ["No image calibrates: the method needs none."]
+    if held_out:
+        notes.append(
+            f"{count(len(train), 'image')} on which other methods calibrate {are(len(train))} not measured on, so that"
+            " results can be compared."
+        )
+    return Division((), tuple(measured), tuple(notes), unmeasured=measurable - len(measured))
 
 
 def spread(samples: Sequence[Sample], most: int) -> list[Sample]:
@@ -95,7 +116,7 @@ def _parts(dataset: Dataset, calibration: int, seed: int, notes: list[str]) -> t
 
 def _held_out(pool: Sequence[Sample], calibration: int, seed: int) -> tuple[list[Sample], list[Sample]]:
     """At most a third to calibrate, the others to measure."""
-    held = _in_proportion(pool, min(calibration, max(1, len(pool) // 3)), seed)
+    held = in_proportion(pool, min(calibration, max(1, len(pool) // 3)), seed)
     names = {sample.name for sample in held}
     return held, [sample for sample in pool if sample.name not in names]
 
@@ -118,7 +139,7 @@ def _in_turn(samples: Sequence[Sample], seed: int) -> Iterator[Sample]:
     return (sample for turn in turns for sample in turn if sample is not None)
 
 
-def _in_proportion(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
+def in_proportion(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
     """`most` samples, of every label its share; a rare label is not used up, as it would be in turns."""
     rng = np.random.default_rng(seed)
     ranked = []

@@ -13,6 +13,8 @@ from jobs.frozen import Frozen
 FILE_NAME = "events.jsonl"
 MAX_LINE = 64 * 1024  # bytes; a longer line is not ours
 MAX_READ = 4 * 1024 * 1024  # bytes at once; hours of events, and no more than a reader can bear
+MAX_LAYERS = 100
+"""Of one trial."""
 MAX_ALL = 32 * 1024 * 1024  # bytes of one job
 _MOST = 1 << 53  # larger whole numbers are no floats any more, with which readers reckon
 
@@ -42,6 +44,9 @@ class Progress(_Event):
     done: int = Field(ge=0, le=_MOST)
     total: int = Field(ge=0, le=_MOST, description="0 when it cannot be known")
     unit: str = "images"
+    share: float | None = Field(
+        default=None, ge=0, le=1, description="of the whole stage, where only a part of it is counted"
+    )
 
 
 class Metric(_Event):
@@ -54,6 +59,21 @@ class Metric(_Event):
     unit: str = ""
 
 
+class Trial(_Event):
+    """A model that a search made, and what is lost with it."""
+
+    type: Literal["trial"] = "trial"
+    number: int = Field(ge=1, le=_MOST)
+    what: str = Field(default="", description="what was done, where no layers were given back")
+    layers: tuple[str, ...] = Field(default=(), max_length=MAX_LAYERS, description="given back to float in this step")
+    drop: float = Field(
+        allow_inf_nan=False, description="of the primary metric: a fraction, below 0 when there is a gain"
+    )
+    limit: float = Field(allow_inf_nan=False, description="the drop that the search wants to come down to")
+    relative: bool = Field(default=False, description="whether both are shares of what the original reaches")
+    kept: bool = Field(description="whether the search went on from this model")
+
+
 class Note(_Event):
     """Something a person should know."""
 
@@ -63,19 +83,20 @@ class Note(_Event):
     hint: str = ""
 
 
-Event = Annotated[Plan | Stage | Progress | Metric | Note, Field(discriminator="type")]
-Emit = Callable[[Plan | Stage | Progress | Metric | Note], None]
+AnyEvent = Plan | Stage | Progress | Metric | Trial | Note
+Event = Annotated[AnyEvent, Field(discriminator="type")]
+Emit = Callable[[AnyEvent], None]
 
-_adapter: TypeAdapter[Plan | Stage | Progress | Metric | Note] = TypeAdapter(Event)
+_adapter: TypeAdapter[AnyEvent] = TypeAdapter(Event)
 
 
-def append(job_dir: Path, event: Plan | Stage | Progress | Metric | Note) -> None:
+def append(job_dir: Path, event: AnyEvent) -> None:
     """Add one line. Lines under 4 KB written with O_APPEND do not mix with another writer's."""
     with (job_dir / FILE_NAME).open("ab", buffering=0) as file:
         file.write(event.model_dump_json().encode() + b"\n")
 
 
-def read(job_dir: Path, offset: int = 0) -> tuple[list[Plan | Stage | Progress | Metric | Note], int]:
+def read(job_dir: Path, offset: int = 0) -> tuple[list[AnyEvent], int]:
     """Events from byte `offset` on, and the offset to go on from.
 
     A line still being written is left for the next call; a line that does not fit the schema, or is longer than all
@@ -101,7 +122,7 @@ def read(job_dir: Path, offset: int = 0) -> tuple[list[Plan | Stage | Progress |
     return events, offset + len(whole) + bool(whole)
 
 
-def read_all(job_dir: Path) -> list[Plan | Stage | Progress | Metric | Note]:
+def read_all(job_dir: Path) -> list[AnyEvent]:
     """All events so far, up to a size that no honest job reaches."""
     found, offset, end = [], 0, -1
     while offset != end and offset < MAX_ALL:

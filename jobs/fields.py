@@ -201,6 +201,14 @@ def text(value: object) -> str:
     return str(value)
 
 
+def value(model: BaseModel, name: str) -> object:
+    """A field by its flat dotted name."""
+    found: object = model
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
 def shown(value: object) -> str:
     """A value in a sentence."""
     if isinstance(value, str):

@@ -41,6 +41,8 @@ ENGINES = (
     "nncf.quantization.algorithms.channel_alignment.openvino_backend",
     "nncf.quantization.algorithms.fast_bias_correction.openvino_backend",
     "nncf.quantization.algorithms.min_max.openvino_backend",
+    "jobs.methods.pot_accuracy_aware",
+    "jobs.methods.weights",
     "datumaro.components.dataset",  # only for datasets with annotations
 )
 """In the order in which a job needs them. The first are all that a job must have."""

@@ -547,16 +547,18 @@ def _is_weight(op: ov.Node) -> bool:
 
 
 def _precision(weights: list[ov.Node]) -> str:
+    names = {"f32": "FP32", "f16": "FP16", "bf16": "BF16", "f64": "FP64", "i8": "INT8", "u8": "INT8"}
+    names |= {"i4": "INT4", "u4": "INT4"}
     sizes: dict[str, int] = {}
     for op in weights:
         kind = op.get_element_type().get_type_name()
-        sizes[kind] = sizes.get(kind, 0) + int(np.prod(list(op.shape)))
+        name = names.get(kind, kind.upper())
+        sizes[name] = sizes.get(name, 0) + int(np.prod(list(op.shape)))
     if not sizes:
         return "none"
-    main = max(sizes, key=lambda kind: sizes[kind])
-    names = {"f32": "FP32", "f16": "FP16", "bf16": "BF16", "f64": "FP64", "i8": "INT8", "u8": "INT8"}
-    name, share = names.get(main, main.upper()), sizes[main] / sum(sizes.values())
-    return name if share >= 0.9 else f"mostly {name}" if share >= 0.5 else "mixed"
+    main = max(sizes, key=lambda name: sizes[name])
+    share = sizes[main] / sum(sizes.values())
+    return main if share >= 0.9 else f"mostly {main}" if share >= 0.5 else "mixed"
 
 
 def precision(model: ov.Model) -> str:

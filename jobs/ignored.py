@@ -89,6 +89,16 @@ def _place(name: str) -> tuple[str, str, int] | None:
     return ".".join(path).replace("__module.", "", 1), _ONNX.get(kind, kind), int(number or 0)
 
 
+def require(model: ov.Model, ignored: Ignored) -> None:
+    """Raises BadOption where something is to be left in float that the model does not have."""
+    if missing := unmatched(model, ignored):
+        raise BadOption(
+            f"Nothing in the model is called {', '.join(missing[:5])}, so it cannot be left in float.",
+            hint="Take the names from the list of the model's operations.",
+            where="ignored.scope",
+        )
+
+
 def operations(model: ov.Model) -> Iterator[ov.Node]:
     """Every operation, those inside the branches of an If too."""
     for op in model.get_ops():

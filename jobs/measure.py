@@ -19,7 +19,7 @@ from jobs.errors import BadOutputs
 from jobs.intervals import Interval
 from jobs.predictions import Predictions
 from jobs.report import Layer, Rate, Speed
-from jobs.tasks import Bound, Prediction
+from jobs.tasks import Bound, Prediction, Size
 
 Array = NDArray[Any]
 
@@ -41,8 +41,10 @@ def predictions(
     bound: Bound,
     scratch: Path,
     progress: Callable[[int], None] = lambda done: None,
+    *,
+    places: Sequence[int] | None = None,
 ) -> Predictions:
-    """What the model says of every image, in the order of the images.
+    """What the model says of every image, in the order of the images, or of those at these places.
 
     The model takes [1, h, w, c] uint8. Requests run at the same time, as many as the device likes best; meanwhile
     threads read the answers of those that are done. As many answers wait to be read as threads can hold in their
@@ -51,15 +53,16 @@ def predictions(
     queue = ov.AsyncInferQueue(compiled)
     requests = list(queue)
     pixels = _Rows(decoded.pixels)
+    chosen = range(len(decoded.pixels)) if places is None else places
     rows: dict[int, int] = {}  # what each request works on
-    with _Reading(bound, decoded, scratch) as reading:
+    with _Reading(bound, [decoded.sizes[image] for image in chosen], scratch) as reading:
         try:
-            for row in range(len(decoded.pixels)):
+            for row, image in enumerate(chosen):
                 place = queue.get_idle_request_id()  # the one that start_async takes
                 if place in rows:
                     reading.add(rows[place], requests[place])
                 rows[place] = row
-                requests[place].set_input_tensor(pixels[row])
+                requests[place].set_input_tensor(pixels[image])
                 queue.start_async()
                 if row % 64 == 0:
                     progress(row)
@@ -68,7 +71,7 @@ def predictions(
         for place, row in rows.items():
             reading.add(row, requests[place])
         found = reading.finish()
-    progress(len(decoded.pixels))
+    progress(len(chosen))
     return found
 
 
@@ -93,8 +96,8 @@ class _Reading:
 
     _HANDFUL = 16  # small answers are read faster than threads can talk
 
-    def __init__(self, bound: Bound, decoded: Decoded, scratch: Path) -> None:
-        self._bound, self._decoded = bound, decoded
+    def __init__(self, bound: Bound, sizes: Sequence[Size], scratch: Path) -> None:
+        self._bound, self._sizes = bound, sizes
         self._threads = ThreadPoolExecutor(min(4, len(os.sched_getaffinity(0))))
         self._handful: list[_Answer] = []
         self._waiting: deque[Future[list[tuple[int, Prediction | None]]]] = deque()
@@ -122,7 +125,7 @@ class _Reading:
         while self._waiting:
             self._take()
         if self._bad:
-            total = len(self._decoded.pixels)
+            total = len(self._sizes)
             raise BadOutputs(f"The model's outputs are not numbers (NaN or infinite) on {self._bad} of {total} images.")
         return self._found
 
@@ -131,7 +134,7 @@ class _Reading:
         self._handful = []
 
     def _read(self, answers: list[_Answer]) -> list[tuple[int, Prediction | None]]:
-        sizes, read = self._decoded.sizes, self._bound.read
+        sizes, read = self._sizes, self._bound.read
         return [(row, read(outputs, sizes[row]) if _finite(outputs) else None) for row, outputs in answers]
 
     def _take(self) -> None:

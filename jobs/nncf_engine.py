@@ -21,6 +21,7 @@ from nncf.common.quantization.structs import QuantizerGroup
 from nncf.common.tensor_statistics import aggregator as aggregator_module
 from nncf.common.tensor_statistics.statistics import MinMaxTensorStatistic
 from nncf.openvino.quantization import quantize_ifmodel
+from nncf.openvino.quantization.backend_parameters import BackendParameters
 from nncf.openvino.statistics.aggregator import OVStatisticsAggregator
 from nncf.quantization import range_estimator
 from nncf.quantization.advanced_parameters import QuantizationMode, QuantizationParameters
@@ -32,17 +33,23 @@ from nncf.quantization.algorithms.fast_bias_correction import algorithm as fast_
 from nncf.quantization.algorithms.fast_bias_correction.openvino_backend import OVFastBiasCorrectionAlgoBackend
 from nncf.quantization.algorithms.min_max import algorithm as min_max
 from nncf.quantization.algorithms.smooth_quant import algorithm as smooth_quant
+from nncf.quantization.algorithms.weight_compression import algorithm as weight_compression
+from nncf.quantization.algorithms.weight_compression import awq, mixed_precision, scale_estimation
 from nncf.tensor import functions
 
-from jobs import nncf_statistics
+from jobs import ignored, nncf_statistics
+from jobs.spec import Ignored
 
 Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
-"""(what is counted, done, total): images, of one pass over them, or layers of the full bias correction."""
+"""(what is counted, done, total): images, of one pass over them, or layers of what goes through one after the other."""
+
+COMPRESS_WEIGHTS = BackendParameters.COMPRESS_WEIGHTS
 
 _UNITS = {
     "Statistics collection": "images",
     "Applying Bias correction": "layers",
+    "Applying Weight Compression": "layers",
 }
 _TRACKING = (
     aggregator_module,
@@ -51,6 +58,10 @@ _TRACKING = (
     fast_bias_correction,
     quantize_ifmodel,
     smooth_quant,
+    weight_compression,
+    awq,
+    mixed_precision,
+    scale_estimation,
 )
 
 
@@ -64,9 +75,18 @@ class Clip:
 
 @contextlib.contextmanager
 def running(
-    progress: Progress, *, weights: Clip | None = None, activations: Clip | None = None, every_bias: bool = False
+    progress: Progress,
+    *,
+    weights: Clip | None = None,
+    activations: Clip | None = None,
+    every_bias: bool = False,
+    quantizing: Callable[[ov.Model], None] | None = None,
 ) -> Iterator[None]:
-    """Run NNCF inside this. The clips hold for all weights and all activations."""
+    """Run NNCF inside this. The clips hold for all weights and all activations.
+
+    `quantizing` is given each graph, the model's first, as it is before quantizers are put in: still in float, its
+    channels aligned.
+    """
     with contextlib.ExitStack() as stack:
         stack.enter_context(_only_warnings())
         stack.enter_context(np.errstate(all="ignore"))  # what is not finite shows in the ranges
@@ -81,10 +101,29 @@ def running(
         if weights or activations:
             clips = {QuantizerGroup.WEIGHTS: weights, QuantizerGroup.ACTIVATIONS: activations}
             stack.enter_context(_replaced(min_max, "calculate_quantizer_parameters", _clipping(clips)))
+        if quantizing:
+            apply = _telling(min_max.MinMaxQuantization.apply, quantizing)
+            stack.enter_context(_replaced(min_max.MinMaxQuantization, "apply", apply))
         if every_bias:
             for backend in (OVFastBiasCorrectionAlgoBackend, OVBiasCorrectionAlgoBackend):
                 stack.enter_context(_replaced(backend, "is_quantized_weights", staticmethod(_has_weights)))
         yield
+
+
+def ignored_scope(model: ov.Model, wanted: Ignored) -> nncf.IgnoredScope:
+    """What NNCF leaves in float. It knows no attributes of operations, so these are named."""
+    scope, kinds = wanted.scope, wanted.operations
+    with_attributes = [one for one in kinds if one.attributes]
+    named = [
+        op.friendly_name for op in ignored.operations(model) if any(ignored.fits(op, one) for one in with_attributes)
+    ]
+    here = ignored.spelled(model, scope)
+    return nncf.IgnoredScope(
+        names=[here.get(name, name) for name in scope if not name.startswith(ignored.PATTERN)] + named,
+        patterns=[name.removeprefix(ignored.PATTERN) for name in scope if name.startswith(ignored.PATTERN)],
+        types=[one.type for one in kinds if not one.attributes],
+        validate=False,  # `ignored.unmatched` has looked already, also inside branches
+    )
 
 
 def copy(model: ov.Model) -> ov.Model:
@@ -150,6 +189,19 @@ def _tracking(progress: Progress) -> Callable[..., Iterator[Any]]:
     return track
 
 
+# --- the model before quantizers are put in
+
+
+def _telling(apply: Callable[..., ov.Model], tell: Callable[[ov.Model], None]) -> Callable[..., ov.Model]:
+    """In place of `apply`: NNCF has no way to get at the model between the steps of its pipeline."""
+
+    def telling(algorithm: Any, model: ov.Model, *args: Any, **more: Any) -> ov.Model:
+        tell(model.clone())
+        return apply(algorithm, model, *args, **more)
+
+    return telling
+
+
 # --- channel alignment
 
 
@@ -204,4 +256,15 @@ def _has_weights(node: Any, graph: Any) -> bool:
     return bool(node.layer_attributes is not None and node.layer_attributes.get_const_port_ids())
 
 
-__all__ = ["Clip", "Progress", "QuantizationMode", "QuantizationParameters", "nncf", "range_estimator", "running"]
+__all__ = [
+    "COMPRESS_WEIGHTS",
+    "Clip",
+    "Progress",
+    "QuantizationMode",
+    "QuantizationParameters",
+    "copy",
+    "ignored_scope",
+    "nncf",
+    "range_estimator",
+    "running",
+]

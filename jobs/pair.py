@@ -77,6 +77,7 @@ def open_pair(spec: JobSpec, job_dir: Path, scratch: Path) -> Pair:
         seed=spec.options.seed,
         shuffle=spec.options.shuffle_data,
         validation=spec.validation_images,
+        calibrates=spec.options.calibrates,
     )
     return Pair(task, imported, settings, entry, dataset, bound, division)
 

@@ -1,4 +1,4 @@
-"""OTX's `pot_optimization_config.json` and POT's own JSON file, translated into the parameters of DefaultQuantization.
+"""OTX's `pot_optimization_config.json` and POT's own JSON file, translated into the parameters of POT's two methods.
 
 What POT did with each key was read off its code (openvino-dev 2023.3).
 """
@@ -135,7 +135,7 @@ def _ignored(reader: Reader, path: str, value: JsonValue) -> None:
 
 
 _TUNING = "Layerwise tuning went away with POT; training with NNCF is its successor."
-_AWARE = "This belongs to AccuracyAwareQuantization; DefaultQuantization is what runs."
+_AWARE = "This belongs to AccuracyAwareQuantization: choose the method POT Accuracy-aware for it."
 
 _COMMON: dict[str, Rule] = {
     "target_device": translation.device,
@@ -191,26 +191,38 @@ _PARAMS: dict[str, Rule] = {
         refuse(_TUNING),
     ),
 }
-_AWARE_PARAMS: dict[str, Rule] = {
-    **_PARAMS,
-    **dict.fromkeys(
-        (
+
+
+def _most_steps(reader: Reader, path: str, value: JsonValue) -> None:
+    """POT had no bound: its default is the largest integer there is."""
+    most = PARAMETERS["max_iter_num"].maximum
+    if isinstance(value, int | float) and most is not None and value > most:
+        reader.set(path, value, "max_iter_num", int(most), "changed", "There is a bound here: a search ends.")
+        return
+    reader.set(path, value, "max_iter_num", value)
+
+
+_SEARCH: dict[str, Rule] = {
+    **{
+        name: keep(name)
+        for name in (
             "maximal_drop",
             "drop_type",
-            "metrics",
             "metric_subset_ratio",
             "ranking_subset_size",
-            "max_iter_num",
             "use_prev_if_drop_increase",
-            "base_algorithm",
             "annotation_free",
-            "annotation_conf_threshold",
             "tune_hyperparams",
             "convert_to_mixed_preset",
-        ),
-        refuse(_AWARE),
-    ),
+        )
+    },
+    "max_iter_num": _most_steps,
+    "metrics": change("The primary metric of the task counts, and what the original reaches is measured."),
+    "base_algorithm": only("DefaultQuantization", "DefaultQuantization is what the search begins with."),
+    "annotation_conf_threshold": refuse("All that the original answers is taken for the truth, however sure it is."),
 }
+_AWARE_PARAMS: dict[str, Rule] = {**_PARAMS, **_SEARCH}
+_AWARE_REFUSED: dict[str, Rule] = {**_PARAMS, **dict.fromkeys(_SEARCH, refuse(_AWARE))}
 
 _DATA = "The uploaded dataset is used."
 _FILES = "The uploaded model is used."
@@ -232,8 +244,11 @@ _MODEL: dict[str, Rule] = {
 # --- the file
 
 
-def read(name: str, text: str) -> Translation:
-    """OTX's `pot_optimization_config.json`, or POT's whole JSON file. Raises BadConfig and BadOption."""
+def read(name: str, text: str, method: str = "pot_default") -> Translation:
+    """OTX's `pot_optimization_config.json`, or POT's whole JSON file, for one of POT's methods.
+
+    Raises BadConfig and BadOption.
+    """
     data = commented_json.parse(name, text)
     if not isinstance(data, dict):
         raise BadConfig(f"“{name}” must hold an object, not {fields.shown(data)}.", where=name)
@@ -244,12 +259,13 @@ def read(name: str, text: str) -> Translation:
             where=name,
         )
     reader = Reader(name)
+    algorithms = _algorithms(aware=method == "pot_accuracy_aware")
     whole: dict[str, Rule] = {
         "model": section(_MODEL),
         "engine": section(_ENGINE),
-        "compression": section({**_COMMON, "algorithms": _algorithms}),
+        "compression": section({**_COMMON, "algorithms": algorithms}),
         "optimizer": refuse("Searching for the best settings went away with POT."),
-        "algorithms": _algorithms,
+        "algorithms": algorithms,
     }
     walk(reader, "", data, whole)
     compression = data.get("compression")
@@ -262,40 +278,62 @@ def read(name: str, text: str) -> Translation:
     return reader.done()
 
 
-def _algorithms(reader: Reader, path: str, value: JsonValue) -> None:
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value) or not value:
-        raise reader.bad(path, "must be a list of objects with name and params")
-    entries = [(number, item) for number, item in enumerate(value) if isinstance(item, dict)]
-    wanted = ("DefaultQuantization", "AccuracyAwareQuantization")
-    chosen = next((number for number, item in entries if item.get("name") in wanted), None)
-    if chosen is None:
-        names = ", ".join(str(item.get("name")) for _, item in entries)
-        raise reader.bad(path, f"asks for {names}, which cannot be done", "DefaultQuantization is what can run.")
-    for number, item in entries:
-        here = f"{path}[{number}]"
-        if number != chosen:
-            note = "Only one algorithm runs, DefaultQuantization."
-            reader.add(f"{here}.name", item.get("name"), "refused", note)
-            continue
-        walk(reader, here, item, {"name": _algorithm, "params": section(_rules_of(item.get("name")))})
+_DEFAULT_NAME, _AWARE_NAME = "DefaultQuantization", "AccuracyAwareQuantization"
 
 
-def _rules_of(algorithm: JsonValue) -> dict[str, Rule]:
-    return _AWARE_PARAMS if algorithm == "AccuracyAwareQuantization" else _PARAMS
+def _algorithms(*, aware: bool) -> Rule:
+    """The list of algorithms, of which one runs: `aware` says whether it is the accuracy-aware one."""
+    runs = _AWARE_NAME if aware else _DEFAULT_NAME
+
+    def rule(reader: Reader, path: str, value: JsonValue) -> None:
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value) or not value:
+            raise reader.bad(path, "must be a list of objects with name and params")
+        entries = [(number, item) for number, item in enumerate(value) if isinstance(item, dict)]
+        known = [number for number, item in entries if item.get("name") in (_DEFAULT_NAME, _AWARE_NAME)]
+        if not known:
+            names = ", ".join(str(item.get("name")) for _, item in entries)
+            hint = f"{_DEFAULT_NAME} and {_AWARE_NAME} are what can run."
+            raise reader.bad(path, f"asks for {names}, which cannot be done", hint)
+        chosen = next((number for number in known if dict(entries)[number].get("name") == runs), known[0])
+        for number, item in entries:
+            here = f"{path}[{number}]"
+            if number != chosen:
+                reader.add(f"{here}.name", item.get("name"), "refused", f"Only one algorithm runs, {runs}.")
+                continue
+            of_search = item.get("name") == _AWARE_NAME
+            params = (_AWARE_PARAMS if aware else _AWARE_REFUSED) if of_search else _PARAMS
+            walk(reader, here, item, {"name": _algorithm(aware=aware), "params": section(params)})
+
+    return rule
 
 
-def _algorithm(reader: Reader, path: str, value: JsonValue) -> None:
-    if value == "DefaultQuantization":
-        reader.add(path, value, "kept")
-        return
-    note = "DefaultQuantization runs, with the same parameters: the accuracy is measured, but no layer is put back."
-    reader.add(path, value, "refused", note)
-    reader.warnings.append(f"“{reader.source}” asks for AccuracyAwareQuantization; DefaultQuantization runs instead.")
+def _algorithm(*, aware: bool) -> Rule:
+    """What a file asks for, beside what the chosen method is."""
+
+    def rule(reader: Reader, path: str, value: JsonValue) -> None:
+        if value == (_AWARE_NAME if aware else _DEFAULT_NAME):
+            reader.add(path, value, "kept")
+            return
+        if aware:
+            note = f"{_AWARE_NAME} begins with it, with these parameters; choose the method POT Default for it alone."
+            reader.add(path, value, "kept", note)
+            return
+        note = (
+            f"{_DEFAULT_NAME} runs, with the same parameters, and no layer is given back: choose the method POT"
+            " Accuracy-aware for what the file asks for."
+        )
+        reader.add(path, value, "refused", note)
+        reader.warnings.append(
+            f"“{reader.source}” asks for {_AWARE_NAME}, which is the method POT Accuracy-aware; {_DEFAULT_NAME} runs"
+            " instead."
+        )
+
+    return rule
 
 
 def explain(name: str) -> str:
     """Why a parameter of POT is no setting here; empty for what is no parameter of POT."""
-    rule = {**_ENGINE, **_AWARE_PARAMS}.get(name)
+    rule = {**_ENGINE, **_AWARE_REFUSED}.get(name)
     if rule is None:
         return ""
     reader = Reader("", strict=False)

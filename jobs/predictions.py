@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, overload
 
 import numpy as np
@@ -61,6 +62,28 @@ class Predictions(Sequence[Prediction]):
         return tuple(self._file.read(place) for place in kept)
 
 
+class Chosen(Sequence[Prediction]):
+    """Some predictions, in the order of their places; read when asked for, as those are."""
+
+    def __init__(self, whole: Sequence[Prediction], places: Sequence[int]) -> None:
+        self._whole, self._places = whole, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, place: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Prediction]: ...
+    def __getitem__(self, place: int | slice) -> Prediction | Sequence[Prediction]:
+        if isinstance(place, slice):
+            return Chosen(self._whole, self._places[place])
+        return self._whole[self._places[place]]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return (self._whole[place] for place in self._places)
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """Where in the file an array is."""
@@ -79,8 +102,7 @@ class _File:
 
     def __init__(self, scratch: Path) -> None:
         scratch.mkdir(parents=True, exist_ok=True)
-        number = len(list(scratch.glob("predictions-*")))
-        self._handle = (scratch / f"predictions-{number}").open("x+b")
+        self._handle = TemporaryFile(dir=scratch)  # without a name: gone from the disk as soon as it is closed
         weakref.finalize(self, self._handle.close)
         self._end = 0
 

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,27 +25,26 @@ from jobs import (
     report,
     report_page,
     spec,
+    titles,
     verdict,
 )
 from jobs.data import Decoded
 from jobs.errors import DeviceUnavailable
 from jobs.methods import Prepared
 from jobs.pair import Pair, open_pair
+from jobs.pair_validation import PairValidation
 from jobs.predictions import Predictions
 from jobs.report import Images, Measure, Report
 from jobs.spec import JobSpec
 from jobs.stages import Stages
 from jobs.tasks import Scores
 
-PLAN = (
-    ("read", "Reading model and dataset"),
-    ("decode", "Decoding images"),
-    ("before", "Measuring the original"),
-    ("quantize", "Calibrating"),
-    ("after", "Measuring the optimised model"),
-    ("speed", "Comparing speed"),
-    ("save", "Saving"),
-)
+STAGES = ("read", "decode", "before", "quantize", "after", "speed", "save")
+
+
+def plan(method: str) -> tuple[tuple[str, str], ...]:
+    """Names and titles of all stages of a job, in order."""
+    return tuple((name, titles.WORK[method] if name == "quantize" else titles.stage(name)) for name in STAGES)
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Answers:
 def run(job_dir: Path) -> Report:
     """Do what `spec.json` says. Whatever happens ends in `report.json`."""
     wanted = spec.read(job_dir)
-    stages = Stages(job_dir, PLAN)
+    stages = Stages(job_dir, plan(wanted.method))
     draft: dict[str, Any] = {
         "task": wanted.task,
         "template": wanted.template,
@@ -112,7 +111,9 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
 
     with stages.stage("quantize"):
         method = methods.by_name(wanted.method)
-        optimised = method.apply(_prepared(pair, calibration), wanted.options, stages.emit)
+        prepared = _prepared(pair, calibration)
+        known = PairValidation(pair, validation, before.predictions, wanted.device, scratch)
+        optimised = method.apply(replace(prepared, validation=known), wanted.options, stages.emit)
         draft["applied"] = dict(optimised.applied)
         draft["config_keys"] = (*draft["config_keys"], *optimised.config_keys)
         draft["notes"] = (*draft["notes"], *optimised.notes)
@@ -148,11 +149,14 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         steps = verdict.advise(
             judged,
             wanted,
-            seconds=stages.seconds,
-            types=frozenset(op.get_type_name() for op in pair.imported.model.get_ops()),
-            spare=pair.division.spare,
-            measured=len(validation.samples),
-            unmeasured=pair.division.unmeasured,
+            verdict.Circumstances(
+                seconds=stages.seconds,
+                types=frozenset(op.get_type_name() for op in pair.imported.model.get_ops()),
+                quantizers=int(optimised.applied.get("quantizers", 0)),
+                spare=pair.division.spare,
+                measured=len(validation.samples),
+                unmeasured=pair.division.unmeasured,
+            ),
         )
         draft["verdict"] = judged.model_copy(update={"next": steps})
 

@@ -1,10 +1,11 @@
 """What a job is to do: `spec.json` in its directory."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from jobs.frozen import Frozen
 from jobs.report import ConfigKey
@@ -45,7 +46,29 @@ class Limits(Frozen):
     file_bytes: int = Field(default=8 << 30, gt=0, description="largest single file it may write")
 
 
-# --- POT DefaultQuantization, with POT's own names and defaults (openvino-dev 2023.3)
+# --- what methods share
+
+
+class Calibrated(Frozen):
+    """A method that looks at images before accuracy is measured."""
+
+    stat_subset_size: int = Field(
+        default=300, ge=1, title="Images used to calibrate", description="ranges of activations are measured on them"
+    )
+    shuffle_data: bool = Field(
+        default=True,
+        title="Draw them at random",
+        description="calibrate on images drawn from every class in turn, not on the first ones",
+    )
+    seed: int = Field(default=0, ge=0, title="Seed", description="another one draws other images")
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether images are looked at with these settings."""
+        return True
+
+
+# --- POT's quantization, with POT's own names and defaults (openvino-dev 2023.3)
 
 
 def _lower(value: Any) -> Any:
@@ -145,24 +168,14 @@ class Ignored(Frozen):
     )
 
 
-class PotDefault(Frozen):
-    """DefaultQuantization: activation channel alignment, min-max, (fast) bias correction. No labels, no training."""
+class Quantization(Calibrated):
+    """What POT's methods share: activation channel alignment, min-max, (fast) bias correction."""
 
-    method: Literal["pot_default"] = "pot_default"
     preset: Annotated[Preset, BeforeValidator(_lower)] = Field(
         default=Preset.PERFORMANCE,
         title="Preset",
         description="performance is symmetric and fastest; mixed gives activations an offset and loses less",
     )
-    stat_subset_size: int = Field(
-        default=300, ge=1, title="Images used to calibrate", description="ranges of activations are measured on them"
-    )
-    shuffle_data: bool = Field(
-        default=True,
-        title="Draw them at random",
-        description="calibrate on images drawn from every class in turn, not on the first ones",
-    )
-    seed: int = Field(default=0, ge=0, title="Seed", description="another one draws other images")
     use_fast_bias: bool = Field(
         default=True,
         title="Fast bias correction",
@@ -215,8 +228,152 @@ class PotDefault(Frozen):
     )
 
 
-# Another method adds its class here, discriminated by `method`.
-Options = PotDefault
+class PotDefault(Quantization):
+    """DefaultQuantization: quantizes everything that can be. No labels, no training."""
+
+    method: Literal["pot_default"] = "pot_default"
+
+
+class DropType(StrEnum):
+    """What a drop is measured in."""
+
+    ABSOLUTE = "absolute"
+    RELATIVE = "relative"
+
+
+class PotAccuracyAware(Quantization):
+    """AccuracyAwareQuantization: DefaultQuantization, then layers given back to float until little accuracy is lost."""
+
+    method: Literal["pot_accuracy_aware"] = "pot_accuracy_aware"
+    maximal_drop: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        title="Largest drop",
+        description="layers are given back to float until no more than this is lost on the primary metric",
+    )
+    drop_type: Annotated[DropType, BeforeValidator(_lower)] = Field(
+        default=DropType.ABSOLUTE,
+        title="The drop is",
+        description="absolute, in points of the metric; or relative, as a share of what the original reaches",
+    )
+    max_iter_num: int = Field(
+        default=20,
+        ge=1,
+        le=1000,
+        title="Most steps",
+        description="so many times at most a group of layers is given back; POT had no bound and could run for hours",
+    )
+    ranking_subset_size: int = Field(
+        default=300,
+        ge=1,
+        title="Images that rank layers",
+        description="each group of layers is tried on those images on which quantization did most harm",
+    )
+    metric_subset_ratio: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        title="Share of images to choose by",
+        description="layers are chosen on this share of the images that measure accuracy; the others stay unseen, and"
+        " the report says what is lost on each",
+    )
+    annotation_free: bool = Field(
+        default=False,
+        title="Choose without labels",
+        description="what the original answers is taken for the truth; always so where images have no labels",
+    )
+    tune_hyperparams: bool = Field(
+        default=False,
+        title="Try other ranges first",
+        description="also try quantile ranges and the full bias correction before layers are given back; each of the"
+        " three attempts quantizes anew",
+    )
+    convert_to_mixed_preset: bool = Field(
+        default=False,
+        title="Try the mixed preset first",
+        description="and stay with it where it loses less",
+    )
+    use_prev_if_drop_increase: bool = Field(
+        default=True,
+        title="Take back what does not help",
+        description="a group whose return made the drop larger is quantized again",
+    )
+
+
+# --- weights alone
+
+
+class WeightsMode(StrEnum):
+    """What weights are stored in."""
+
+    INT8_ASYM = "int8_asym"
+    INT8_SYM = "int8_sym"
+    INT4_ASYM = "int4_asym"
+    INT4_SYM = "int4_sym"
+
+    @property
+    def bits(self) -> int:
+        """Of the smallest weights."""
+        return 4 if self.value.startswith("int4") else 8
+
+
+class Weights(Calibrated):
+    """Weights stored in 8 or 4 bits; what flows between layers stays in float. Made for size, not for speed."""
+
+    method: Literal["weights"] = "weights"
+    mode: Annotated[WeightsMode, BeforeValidator(_lower)] = Field(
+        default=WeightsMode.INT8_ASYM,
+        title="Weights in",
+        description="8 bits keep accuracy as a rule; 4 bits are for matrix products only, so transformers gain by them"
+        " and convolutions stay in 8",
+    )
+    ratio: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        title="Share in 4 bits",
+        description="of the weights that could be; the most sensitive others have 8",
+    )
+    group_size: int = Field(
+        default=64,
+        ge=-1,
+        title="Weights with one scale",
+        description="of 4-bit weights: smaller groups lose less and take more room; -1 is one scale a channel",
+    )
+    awq: bool = Field(
+        default=False,
+        title="AWQ",
+        description="of 4-bit weights: scales those that large activations meet before rounding; looks at images",
+    )
+    scale_estimation: bool = Field(
+        default=False,
+        title="Scale estimation",
+        description="of 4-bit weights: fits scales to what layers really get; looks at images",
+    )
+    ignored: Ignored = Field(default=Ignored(), title="Left in float")
+
+    @field_validator("group_size")
+    @classmethod
+    def _is_a_size(cls, value: int) -> int:
+        if value == 0:
+            raise ValueError("a group holds at least one weight; -1 is one scale a channel")
+        return value
+
+    @property
+    def calibrates(self) -> bool:
+        """Only what is done to 4-bit weights may look at images."""
+        return self.mode.bits == 4 and (self.awq or self.scale_estimation)
+
+
+# Another method adds its class here.
+Options = PotDefault | PotAccuracyAware | Weights
+OPTIONS: Mapping[str, type[Options]] = {
+    "pot_default": PotDefault,
+    "pot_accuracy_aware": PotAccuracyAware,
+    "weights": Weights,
+}
+"""Every method's options by its name."""
 
 
 class JobSpec(Frozen):
@@ -225,7 +382,7 @@ class JobSpec(Frozen):
     version: Literal[1] = 1
     task: TaskName
     template: str = Field(description="folder under configs/<task>/")
-    options: Options
+    options: Options = Field(discriminator="method")
     model: Source
     dataset: Source
     model_settings: dict[str, str] = Field(

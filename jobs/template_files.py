@@ -21,7 +21,7 @@ GENERIC = "generic"
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times as fast, where it was built
 
-_METHODS = {"openvino": ("pot_default",)}
+_METHODS = {"openvino": ("pot_default", "pot_accuracy_aware", "weights")}
 """What a template can do, by the entry points it has."""
 
 

@@ -8,7 +8,7 @@ A recipe that the model carries is used instead of the template's file, and wins
 which wrote it, has no others.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
@@ -17,12 +17,12 @@ from pydantic import ValidationError
 
 from jobs import configuration, fields, pot_config
 from jobs import recipe as recipes
-from jobs.errors import BadOption
+from jobs.errors import BadConfig, BadOption
 from jobs.fields import Kind as Kind
 from jobs.fields import Parameter as Parameter
 from jobs.model_settings import model_parameters as model_parameters
 from jobs.report import ConfigKey
-from jobs.spec import JobSpec, Options, PotDefault
+from jobs.spec import OPTIONS, JobSpec, Options, Quantization, Weights
 from jobs.template_files import GENERIC as GENERIC
 from jobs.template_files import ConfigFile as ConfigFile
 from jobs.template_files import Template as Template
@@ -43,8 +43,29 @@ class Resolved:
 
 # --- the method's parameters
 
-_PLAIN = ("preset", "stat_subset_size", "use_fast_bias", "model_type", "ignored.scope", "ignored.operations")
+_PLAIN: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("pot_default", "pot_accuracy_aware"),
+        (
+            "maximal_drop",
+            "max_iter_num",
+            "preset",
+            "stat_subset_size",
+            "use_fast_bias",
+            "model_type",
+            "ignored.scope",
+            "ignored.operations",
+        ),
+    ),
+    "weights": ("mode", "ignored.scope", "ignored.operations"),
+}
+"""What most people look at, by the method, in this order."""
 _GROUPS = {
+    **dict.fromkeys(("drop_type", "convert_to_mixed_preset", "tune_hyperparams"), "Search"),
+    **dict.fromkeys(("metric_subset_ratio", "ranking_subset_size", "annotation_free"), "Search"),
+    "use_prev_if_drop_increase": "Search",
+    **dict.fromkeys(("ratio", "group_size", "awq", "scale_estimation"), "4-bit weights"),
+    "stat_subset_size": "Calibration images",
     "shuffle_data": "Calibration images",
     "seed": "Calibration images",
     "apply_for_all_nodes": "Bias correction",
@@ -56,11 +77,20 @@ _GROUPS = {
     "inplace_statistics": "Device",
     "ignored.strict": "Left in float",
 }
-_ORDER = ("Calibration images", "Bias correction", "Before quantizing", "Device", "Left in float")
+_ORDER = (
+    "Search",
+    "4-bit weights",
+    "Calibration images",
+    "Bias correction",
+    "Before quantizing",
+    "Device",
+    "Left in float",
+)
 # Weights do not change from image to image, so there is nothing to aggregate.
 _MEANINGLESS = ("weights.range_estimator.min.aggregator", "weights.range_estimator.max.aggregator")
 _OTX = "OTX"
-_POT = "POT"
+_DEFAULTS = {"pot_default": "POT", "pot_accuracy_aware": "POT", "weights": "NNCF"}
+"""Whose defaults a method has."""
 _PERSON = "you"
 _PRESETS = {"accuracy": "mixed", "asymmetric": "mixed", "symmetric": "performance"}
 """POT's other names, and what it turned them into."""
@@ -76,11 +106,12 @@ class _Value:
     source: str
 
 
-def _pot_parameters(template: Template) -> tuple[Parameter, ...]:
+def _parameters(template: Template, method: str) -> tuple[Parameter, ...]:
     """What can be set, in the order of a form; `configuration.yaml` has the last word on words and limits."""
-    told = template.configuration.groups.get("pot_parameters")
+    told = template.configuration.groups.get("pot_parameters") if _is_pot(method) else None
+    plain = _PLAIN[method]
     found = []
-    for parameter in fields.describe(PotDefault):
+    for parameter in fields.describe(OPTIONS[method]):
         if parameter.name in _MEANINGLESS:
             continue
         node = told.parameters.get(parameter.name) if told else None
@@ -92,28 +123,33 @@ def _pot_parameters(template: Template) -> tuple[Parameter, ...]:
             parameter = replace(parameter, options=("", "pertensor"), description="devices have one scale for all")
         if parameter.minimum is not None and parameter.minimum == parameter.maximum:
             parameter = replace(parameter, editable=False)
-        group = _GROUPS.get(parameter.name, parameter.group)
-        plain = parameter.name in _PLAIN
-        found.append(replace(parameter, advanced=not plain, group="" if plain else group, source=_POT))
-    return tuple(sorted(found, key=_place))
+        advanced = parameter.name not in plain
+        group = _GROUPS.get(parameter.name, parameter.group) if advanced else ""
+        found.append(replace(parameter, advanced=advanced, group=group, source=_DEFAULTS[method]))
+    return tuple(sorted(found, key=lambda one: _place(one, plain)))
 
 
-def _place(parameter: Parameter) -> tuple[bool, int]:
-    known = parameter.group in _ORDER
-    return parameter.advanced, _ORDER.index(parameter.group) if known else len(_ORDER)
+def _is_pot(method: str) -> bool:
+    return issubclass(OPTIONS[method], Quantization)
 
 
-def _said_by_otx(template: Template) -> dict[str, _Value]:
+def _place(parameter: Parameter, plain: Sequence[str]) -> tuple[bool, int]:
+    if not parameter.advanced:
+        return False, plain.index(parameter.name)
+    return True, _ORDER.index(parameter.group) if parameter.group in _ORDER else len(_ORDER)
+
+
+def _said_by_otx(template: Template, method: str) -> dict[str, _Value]:
     """Parameters of a template that win over its files, as OTX's code lets them."""
     told = template.configuration.groups.get("pot_parameters")
-    if told is None:
+    if told is None or not _is_pot(method):
         return {}
     said = {name: _Value(configuration.effective(node), "configuration.yaml") for name, node in told.parameters.items()}
     return {**said, "shuffle_data": _Value(True, _OTX)}
 
 
 def _layers(
-    template: Template, known: Mapping[str, Parameter], translation: Translation, *, uploaded: bool
+    template: Template, method: str, known: Mapping[str, Parameter], translation: Translation, *, uploaded: bool
 ) -> dict[str, _Value]:
     """Every value in force before the person says anything."""
     said = {name: _Value(value, translation.source) for name, value in translation.values.items()}
@@ -122,7 +158,7 @@ def _layers(
         said.setdefault("ignored.strict", _Value(False, translation.source))
     otx = {
         name: replace(value, value=fields.parse(known[name], value.value))
-        for name, value in _said_by_otx(template).items()
+        for name, value in _said_by_otx(template, method).items()
         if name in known
     }
     return {**otx, **said} if translation.source == recipes.MODEL else {**said, **otx}
@@ -138,11 +174,20 @@ def _without_counterpart(template: Template) -> Iterator[ConfigKey]:
             yield ConfigKey(key=name, value=fields.text(value), fate="changed", note=note, source="template.yaml")
 
 
-def _translation(template: Template, config: ConfigFile | None, recipe: Mapping[str, str]) -> Translation:
+def _translation(template: Template, method: str, config: ConfigFile | None, recipe: Mapping[str, str]) -> Translation:
+    """All files are about quantization; what compresses weights alone takes none of them."""
+    if not _is_pot(method):
+        if config is not None:
+            raise BadConfig(
+                f"“{config.name}” is about quantization, and weights alone are not quantized that way.",
+                hint="Choose the method POT Default or POT Accuracy-aware for it, or remove the file.",
+                where=config.name,
+            )
+        return Translation("", ())
     if recipe and config is None:
         return recipes.read(recipe)
     file = config or template.pot
-    return pot_config.read(file.name, file.text) if file else Translation("", ())
+    return pot_config.read(file.name, file.text, method) if file else Translation("", ())
 
 
 def parameters(
@@ -150,9 +195,9 @@ def parameters(
 ) -> tuple[Parameter, ...]:
     """Every parameter of the method with its effective value and where that comes from. Raises BadConfig, BadOption."""
     _require(template, method)
-    found = _pot_parameters(template)
-    translation = _translation(template, config, recipe)
-    values = _layers(template, {one.name: one for one in found}, translation, uploaded=config is not None)
+    found = _parameters(template, method)
+    translation = _translation(template, method, config, recipe)
+    values = _layers(template, method, {one.name: one for one in found}, translation, uploaded=config is not None)
     return tuple(
         replace(one, value=fields.text(values[one.name].value), source=values[one.name].source)
         if one.name in values
@@ -175,17 +220,18 @@ def resolve(
     BadConfig.
     """
     _require(template, method)
-    known = {one.name: one for one in _pot_parameters(template)}
-    translation = _translation(template, config, recipe)
-    values = _layers(template, known, translation, uploaded=config is not None)
+    known = {one.name: one for one in _parameters(template, method)}
+    translation = _translation(template, method, config, recipe)
+    values = _layers(template, method, known, translation, uploaded=config is not None)
     warnings = list(translation.warnings)
     if given.keys() & _NAMES:
         values["ignored.strict"] = _Value(True, _PERSON)
     for name, text in given.items():
         values[name] = _Value(_given(known, name, text, warnings), _PERSON)
-    options = _together(_options(values), warnings)
+    options = _together(_options(method, values), warnings)
     keys = tuple(_key(row, translation.source, values, options) for row in translation.rows)
-    return Resolved(options, (*keys, *_without_counterpart(template)), tuple(warnings))
+    more = _without_counterpart(template) if _is_pot(method) else ()
+    return Resolved(options, (*keys, *more), tuple(warnings))
 
 
 def _require(template: Template, method: str) -> None:
@@ -210,7 +256,7 @@ def _given(known: Mapping[str, Parameter], name: str, text: str, warnings: list[
     return fields.parse(parameter, text)
 
 
-def _options(values: Mapping[str, _Value]) -> PotDefault:
+def _options(method: str, values: Mapping[str, _Value]) -> Options:
     nested: dict[str, Any] = {}
     for name, said in values.items():
         if said.value is None:
@@ -221,7 +267,7 @@ def _options(values: Mapping[str, _Value]) -> PotDefault:
             inner = inner.setdefault(part, {})
         inner[last] = [_operation(one) for one in said.value] if name == "ignored.operations" else said.value
     try:
-        return PotDefault.model_validate(nested)
+        return OPTIONS[method].model_validate(nested)
     except ValidationError as error:
         first = error.errors()[0]
         name = next((known for known in values if _names_it(known, first["loc"])), "")
@@ -241,23 +287,25 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _together(options: PotDefault, warnings: list[str]) -> PotDefault:
+def _together(options: Options, warnings: list[str]) -> Options:
     """What cannot be had at the same time."""
+    if isinstance(options, Weights):
+        if options.mode.bits != 4 and (options.awq or options.scale_estimation):
+            warnings.append("AWQ and scale estimation are for 4-bit weights only, so they are left out.")
+            return options.model_copy(update={"awq": False, "scale_estimation": False})
+        return options
     if options.weights.mode == "asymmetric" and options.saturation_fix != "no":
         warnings.append("The saturation fix is for symmetric weights only, so it is left out.")
         return options.model_copy(update={"saturation_fix": "no"})
     return options
 
 
-def _key(row: Row, source: str, values: Mapping[str, _Value], options: PotDefault) -> ConfigKey:
+def _key(row: Row, source: str, values: Mapping[str, _Value], options: Options) -> ConfigKey:
     """What became of a key in the end: something said later may have won."""
     said = values.get(row.parameter)
     if said is None:
         return row.key(source)
-    final: Any = options
-    for part in row.parameter.split("."):
-        final = getattr(final, part)
-    text = fields.text(final)
+    text = fields.text(fields.value(options, row.parameter))
     if text == fields.text(said.value) and said.source == source:
         return row.key(source)
     if text == fields.text(row.used):

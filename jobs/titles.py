@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+from jobs import numbers
+from jobs.events import Trial
+
 TASKS: Mapping[str, str] = {
     "classification": "Classification",
     "detection": "Detection",
@@ -11,7 +14,17 @@ TASKS: Mapping[str, str] = {
     "anomaly_detection": "Anomaly detection",
     "anomaly_segmentation": "Anomaly segmentation",
 }
-METHODS: Mapping[str, str] = {"pot_default": "POT Default"}
+METHODS: Mapping[str, str] = {
+    "pot_default": "POT Default",
+    "pot_accuracy_aware": "POT Accuracy-aware",
+    "weights": "Weights only",
+}
+WORK: Mapping[str, str] = {
+    "pot_default": "Calibrating",
+    "pot_accuracy_aware": "Calibrating, and giving layers back",
+    "weights": "Compressing weights",
+}
+"""What a method does, as a stage of its job."""
 METRICS: Mapping[str, str] = {
     "accuracy": "Accuracy",
     "top5": "Top-5 accuracy",
@@ -69,6 +82,20 @@ def metric(name: str, *, labelled: bool = True) -> str:
 def stage(name: str) -> str:
     """Title of a stage, where its job's own plan is not at hand."""
     return STAGES.get(name) or _plain(name)
+
+
+def drop(value: float, *, relative: bool = False) -> str:
+    """What a search lost: "1.25 points", or of a relative drop "1.25 %"."""
+    return numbers.percent(value, 2) if relative else f"{numbers.number(value * 100, 2)}{numbers.SPACE}points"
+
+
+def trial(event: Trial, most: int = 12) -> str:
+    """What a search tried: its name, or the layers that it gave back."""
+    if not event.layers:
+        return event.what or "Nothing"
+    more = len(event.layers) - most
+    names = ", ".join(event.layers[:most]) + (f" and {numbers.count(more)} more" if more > 0 else "")
+    return f"{event.what}: {names}" if event.what else f"Given back to float: {names}"
 
 
 def _plain(name: str) -> str:

@@ -16,7 +16,7 @@ from jobs import fields
 from jobs.errors import BadConfig, BadOption
 from jobs.fields import Parameter
 from jobs.report import ConfigKey
-from jobs.spec import PotDefault
+from jobs.spec import PotAccuracyAware
 
 Fate = Literal["kept", "changed", "refused"]
 
@@ -107,8 +107,8 @@ def _outdone(row: Row, later: Row) -> Row:
 
 
 Rule = Callable[[Reader, str, JsonValue], None]
-PARAMETERS: Mapping[str, Parameter] = {parameter.name: parameter for parameter in fields.describe(PotDefault)}
-"""Of the method: what values they can have."""
+PARAMETERS: Mapping[str, Parameter] = {parameter.name: parameter for parameter in fields.describe(PotAccuracyAware)}
+"""Of POT's methods: what values they can have. DefaultQuantization has some of them."""
 
 
 # --- rules: what to do with a key

@@ -1,11 +1,12 @@
 """Whether accuracy held, and what to try next when it did not."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from jobs import stats
+from jobs import fields, stats
 from jobs.intervals import Interval
 from jobs.report import NextStep, Verdict
-from jobs.spec import JobSpec, Preset
+from jobs.spec import JobSpec, PotAccuracyAware, Preset, Quantization, Weights
 
 _ATTENTION = frozenset({"MatMul", "Softmax"})
 
@@ -46,48 +47,63 @@ def _points(fraction: float) -> str:
     return f"{points} point" if points == "1" else f"{points} points"
 
 
-def advise(
-    verdict: Verdict,
-    spec: JobSpec,
-    *,
-    seconds: Mapping[str, float],
-    types: frozenset[str],
-    spare: int,
-    measured: int,
-    unmeasured: int,
-) -> tuple[NextStep, ...]:
-    """What may win accuracy back, cheapest first; nothing where it held.
+@dataclass(frozen=True)
+class Circumstances:
+    """What a job left behind that its next steps go by."""
 
-    `seconds` are those of this job's stages, `types` the kinds of operations in the model, `spare` how many images
-    could calibrate besides those that did, `unmeasured` how many could measure accuracy besides the `measured` ones.
-    """
+    seconds: Mapping[str, float]
+    """Of its stages."""
+    types: frozenset[str]
+    """Kinds of operations in the model."""
+    quantizers: int
+    """In the optimised model."""
+    spare: int
+    """Images that could calibrate besides those that did."""
+    measured: int
+    """Images that measured accuracy."""
+    unmeasured: int
+    """Images that could measure accuracy besides."""
+
+    @property
+    def again(self) -> float:
+        """Seconds of such a job once more: the original's accuracy is known then."""
+        return sum(value for name, value in self.seconds.items() if name not in ("before", "total"))
+
+
+def advise(verdict: Verdict, spec: JobSpec, job: Circumstances) -> tuple[NextStep, ...]:
+    """What may win accuracy back, cheapest first, and the last resort last; nothing where it held."""
     if verdict.accuracy == "held":
         return ()
-    again = sum(value for name, value in seconds.items() if name not in ("before", "total"))
-    quantize = seconds.get("quantize", 0.0)
     if verdict.accuracy == "cannot_tell":
-        return _measure_more(spec, again, measured, unmeasured)
-    options = spec.options
-    steps: list[NextStep] = []
+        return (*_measure_more(spec, job), *_search_further(spec, job))
+    if isinstance(spec.options, Weights):
+        return _for_weights(spec, spec.options, job)
+    steps = [*_for_quantization(spec, spec.options, job), *_for_search(spec, spec.options, job)]
+    return (*sorted(steps, key=lambda step: step.seconds or 0.0), _weights_only(job))
 
-    def add(title: str, reason: str, extra: float = 0.0, **change: str) -> None:
+
+def _for_quantization(spec: JobSpec, options: Quantization, job: Circumstances) -> Iterator[NextStep]:
+    """Other settings of what quantizes."""
+    quantize = job.seconds.get("quantize", 0.0)
+
+    def step(title: str, reason: str, extra: float = 0.0, **change: str) -> NextStep:
         changes = {name.replace("__", "."): value for name, value in change.items()}
-        steps.append(NextStep(title=title, reason=reason, seconds=again + extra, method=spec.method, set=changes))
+        return NextStep(title=title, reason=reason, seconds=job.again + extra, method=spec.method, set=changes)
 
-    if types >= _ATTENTION and options.model_type != "transformer":
-        add(
+    if job.types >= _ATTENTION and options.model_type != "transformer":
+        yield step(
             "Treat it as a transformer",
             "The model has attention; POT's transformer mode keeps its sensitive operations exact.",
             model_type="transformer",
         )
     if options.preset is Preset.PERFORMANCE:
-        add(
+        yield step(
             "Use the mixed preset",
             "Activations get ranges that need not be symmetric around zero, which wastes fewer of the 256 steps.",
             preset="mixed",
         )
     if options.use_fast_bias:
-        add(
+        yield step(
             "Correct biases layer by layer",
             "The full bias correction looks at what each layer really gets from the quantized layers before it.",
             extra=2 * quantize,
@@ -95,32 +111,94 @@ def advise(
             preset="mixed",
         )
     if options.range_estimator.preset != "quantile":
-        add(
+        yield step(
             "Leave outliers out of the ranges",
             "A few extreme values can take most of the range; the quantile preset cuts them off.",
             range_estimator__preset="quantile",
             preset="mixed",
         )
-    if spare > options.stat_subset_size // 2:
-        add(
+    if job.spare > options.stat_subset_size // 2:
+        yield step(
             "Calibrate on more images",
-            f"{spare:,} more images could calibrate.",
+            f"{job.spare:,} more images could calibrate.",
             extra=quantize,
-            stat_subset_size=str(options.stat_subset_size + spare),
+            stat_subset_size=str(options.stat_subset_size + job.spare),
             preset="mixed",
         )
-    return tuple(sorted(steps, key=lambda step: step.seconds or 0.0))
 
 
-def _measure_more(spec: JobSpec, again: float, measured: int, unmeasured: int) -> tuple[NextStep, ...]:
-    if not unmeasured:
+def _for_search(spec: JobSpec, options: Quantization, job: Circumstances) -> Iterator[NextStep]:
+    """Layers given back to float, or more of them."""
+    if isinstance(options, PotAccuracyAware):
+        yield from _search_further(spec, job)
+        return
+    search = PotAccuracyAware()
+    evaluate = job.seconds.get("after", 0.0) * search.metric_subset_ratio
+    share = min(1.0, search.ranking_subset_size / max(1.0, search.metric_subset_ratio * job.measured))
+    changes = {"preset": "mixed"}
+    if spec.max_drop != search.maximal_drop:
+        changes["maximal_drop"] = fields.text(spec.max_drop)
+    yield NextStep(
+        title="Give the most sensitive layers back to float",
+        reason="Accuracy-aware quantization finds the layers that cost most accuracy, and keeps these exact. The time"
+        " is the most it can take.",
+        seconds=job.again + evaluate * (search.max_iter_num + job.quantizers * share),
+        method="pot_accuracy_aware",
+        set=changes,
+    )
+
+
+def _search_further(spec: JobSpec, job: Circumstances) -> Iterator[NextStep]:
+    """For a search that ended too early, or near the limit."""
+    if isinstance(spec.options, PotAccuracyAware):
+        steps = min(1000, 2 * spec.options.max_iter_num)
+        yield NextStep(
+            title="Give more layers back",
+            reason="The search then aims at half the drop, and may take twice as many steps.",
+            seconds=job.again + job.seconds.get("quantize", 0.0),
+            method=spec.method,
+            set={"maximal_drop": fields.text(spec.options.maximal_drop / 2), "max_iter_num": str(steps)},
+        )
+
+
+def _weights_only(job: Circumstances) -> NextStep:
+    return NextStep(
+        title="Compress the weights only",
+        reason="The last resort: about a quarter of the size with hardly any loss, but as slow as the original.",
+        seconds=max(0.0, job.again - job.seconds.get("quantize", 0.0)),
+        method="weights",
+    )
+
+
+def _for_weights(spec: JobSpec, options: Weights, job: Circumstances) -> tuple[NextStep, ...]:
+    """Of 4 bits: better scales, then 8 bits. Of 8 bits there is nothing better."""
+    if options.mode.bits == 8:
+        return ()
+    changes = {"mode": "int8_asym"}
+    eight = NextStep(
+        title="Use 8 bits", reason="They lose hardly anything.", seconds=job.again, method=spec.method, set=changes
+    )
+    if options.scale_estimation:
+        return (eight,)
+    better = NextStep(
+        title="Estimate better scales",
+        reason="Scales that fit what the layers really get lose less, at the same size.",
+        seconds=job.again + job.seconds.get("after", 0.0),
+        method=spec.method,
+        set={"scale_estimation": "true"},
+    )
+    return (eight, better)
+
+
+def _measure_more(spec: JobSpec, job: Circumstances) -> tuple[NextStep, ...]:
+    if not job.unmeasured:
         return ()
     return (
         NextStep(
             title="Measure on all images",
-            reason=f"{unmeasured:,} more images of the dataset can measure accuracy.",
-            seconds=again,
+            reason=f"{job.unmeasured:,} more images of the dataset can measure accuracy.",
+            seconds=job.again,
             method=spec.method,
-            set={"validation_images": str(measured + unmeasured)},
+            set={"validation_images": str(job.measured + job.unmeasured)},
         ),
     )

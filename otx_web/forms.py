@@ -147,23 +147,22 @@ def unknown(kind: str, name: str, names: Collection[str]) -> str:
 def given_by(spec: JobSpec, form: Form) -> dict[str, str]:
     """What to give to get the same job again without the configuration file it may have had.
 
-    `form` is that of the same template and method with nothing given.
+    `form` is that of the same template with nothing given. Of another method than the job's, it takes over what both
+    have.
     """
-    options = {one.name: text_of(spec.options, one.name) for one in form.of_method}
-    changed = {one.name: options[one.name] for one in form.of_method if options[one.name] != one.value}
+    names = {one.name for one in fields.describe(type(spec.options))}
+    options = {one.name: text_of(spec.options, one.name) for one in form.of_method if one.name in names}
+    changed = {one.name: text for one in form.of_method if (text := options.get(one.name, one.value)) != one.value}
     return {
         **changed,
         **spec.model_settings,
-        **{name: text for name, text in spec.given.items() if name not in options},
+        **{name: text for name, text in spec.given.items() if name not in names},
     }
 
 
 def text_of(options: BaseModel, name: str) -> str:
     """A setting of a method by its dotted name, as `--set` takes it."""
-    value: object = options
-    for part in name.split("."):
-        value = getattr(value, part)
-    return fields.text(value)
+    return fields.text(fields.value(options, name))
 
 
 def propose(model: Upload | None, task: str = "") -> tuple[str, str]:

@@ -36,6 +36,8 @@ class Progress:
     seconds_left: float | None = None
     metrics: tuple[events.Metric, ...] = ()
     notes: tuple[events.Note, ...] = field(default=())
+    trials: tuple[events.Trial, ...] = ()
+    """Of a search, in their order."""
 
     @property
     def percent(self) -> int:
@@ -62,7 +64,7 @@ def of(found: Sequence[events.Event], *, earlier: Sequence[dict[str, float]], no
     steps = _steps(plan, [event for event in found if isinstance(event, events.Stage)], now)
     current = next((step for step in steps if step.state == "now"), None)
     last = _last_progress(found)
-    share = min(1.0, last.done / last.total) if last and last.total else 0.0
+    share = _share(last) if last else 0.0
     usual = _usual([step.name for step in steps], earlier)
     fraction, left = _left(steps, share, usual)
     return Progress(
@@ -75,7 +77,15 @@ def of(found: Sequence[events.Event], *, earlier: Sequence[dict[str, float]], no
         seconds_left=left,
         metrics=tuple(event for event in found if isinstance(event, events.Metric)),
         notes=tuple(event for event in found if isinstance(event, events.Note)),
+        trials=tuple(event for event in found if isinstance(event, events.Trial)),
     )
+
+
+def _share(last: events.Progress) -> float:
+    """How much of the stage is done: what it says itself, where it counts only a part."""
+    if last.share is not None:
+        return last.share
+    return min(1.0, last.done / last.total) if last.total else 0.0
 
 
 def _steps(plan: events.Plan, begun: Sequence[events.Stage], now: float) -> tuple[Step, ...]:

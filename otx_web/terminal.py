@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self, TextIO
 
-from jobs import intervals, numbers, titles
+from jobs import events, intervals, numbers, titles
 from jobs.errors import JobError
 from jobs.findings import DatasetFindings, Findings, ModelFindings, Port
 from jobs.intervals import Interval
@@ -70,6 +70,8 @@ class Board:
         """How far a job is."""
         for note in progress.notes:
             self._once(f"{note.level.capitalize()}: {note.message} {note.hint}".strip())
+        for trial in progress.trials:
+            self._once(_trial(trial))
         for step in progress.steps:
             if step.state == "done" and step.seconds is not None:
                 self._once(f"{step.title}: {numbers.duration(step.seconds)}")
@@ -87,6 +89,13 @@ class Board:
             self._out.write(f"{CLEAR}{line}")
             self._out.flush()
         self._line = line
+
+
+def _trial(trial: events.Trial) -> str:
+    """ "Step 3: lost 1.25 points (limit 1.00 points). Given back to float: conv1, conv2" """
+    lost, limit = (titles.drop(value, relative=trial.relative) for value in (trial.drop, trial.limit))
+    back = "" if trial.kept else ". Taken back"
+    return f"Step {trial.number}: lost {lost} (limit {limit}). {titles.trial(trial)}{back}"
 
 
 def _moving(progress: Progress) -> str:
@@ -173,7 +182,8 @@ def _result(report: Report) -> list[str]:
     lines = [*_accuracy(report), *_speed(report.speed), *_size(report), *report.notes]
     if report.verdict is not None:
         for step in report.verdict.next:
-            settings = " ".join(f"--set {name}={value}" for name, value in step.set.items())
+            method = [] if step.method == report.method else [f"--method {step.method}"]
+            settings = " ".join([*method, *(f"--set {name}={value}" for name, value in step.set.items())])
             lines.append(f"Next:  {step.title}: {settings}. {step.reason}")
     return lines
 

@@ -1,9 +1,10 @@
 """Optimisation methods, one file each: what a method gets, what it gives back, and the list of them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
@@ -11,6 +12,44 @@ from jobs import events
 from jobs.report import ConfigKey
 
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model is worth on some images."""
+
+    value: float
+    """The primary metric."""
+    per_image: NDArray[np.float64]
+    """[n] the same of each image alone, or what comes nearest to it."""
+    difference: NDArray[np.float64]
+    """[n] how much what it says differs from what the original says; 1 and above is another answer."""
+    higher_is_better: bool = True
+
+    def drop_from(self, before: "Evaluation", *, relative: bool = False) -> float:
+        """What is lost on the metric since `before`, in it or as a share of it; below 0 when there is a gain."""
+        lost = before.value - self.value if self.higher_is_better else self.value - before.value
+        return lost / abs(before.value) if relative and before.value else lost
+
+
+class Validation(Protocol):
+    """The images that measure accuracy, for a method that must know what a model is worth.
+
+    Images are meant by their places. `labels` says whether their labels are the truth, or what the original answers.
+    """
+
+    @property
+    def size(self) -> int:
+        """How many images there are."""
+
+    def part(self, share: float, seed: int) -> tuple[int, ...]:
+        """Places of a share of them, of every label its part; at least one, in order."""
+
+    def original(self, places: Sequence[int], *, labels: bool) -> Evaluation:
+        """What the float model is worth. Asks it nothing: that is known."""
+
+    def evaluate(self, model: ov.Model, places: Sequence[int], *, labels: bool) -> Evaluation:
+        """What a model is worth that a method made of the float model."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +61,11 @@ class Prepared:
     calibration: Iterable[Mapping[str, Array]]
     """Model inputs by name, batch of one, preprocessed as the model expects; can be iterated over many times."""
     calibration_size: int
-    """How many there are."""
+    """How many there are; 0 for options that do not calibrate."""
     names: tuple[str, ...] = ()
     """Names of the calibration images, for messages."""
+    validation: Validation | None = None
+    """None in a rehearsal, where nothing is searched for."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +81,25 @@ class Optimised:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a method does in a job, at most, besides what it does in a rehearsal. For estimates of time."""
+
+    calibrated: int = 0
+    """Times that a calibration image goes through the model."""
+    compiled: int = 0
+    """Models compiled to be evaluated."""
+    evaluated: int = 0
+    """Images that these are asked about, of all of them together."""
+
+
+class Estimate(Protocol):
+    """How a method says what it costs. `optimised` is what it made in the rehearsal."""
+
+    def __call__(self, optimised: Optimised, options: Any, *, calibration: int, validation: int) -> Cost:
+        """`calibration` and `validation` are how many images there are."""
+
+
+@dataclass(frozen=True)
 class Method:
     """A way to make a model smaller and faster."""
 
@@ -50,12 +110,11 @@ class Method:
     apply: Callable[[Prepared, Any, events.Emit], Optimised]
     unmatched: Callable[[ov.Model, Any], tuple[str, ...]]
     """(model, options) to the ignored names, patterns and types that nothing in the model has."""
-    passes: int
-    """About how many times each calibration image goes through the model; for estimates of time."""
+    cost: Estimate
 
 
 def by_name(name: str) -> Method:
     """The method called `name`. Imported when asked for, since a method brings its engine with it."""
-    from jobs.methods import pot_default
+    from jobs.methods import pot_accuracy_aware, pot_default, weights
 
-    return {method.name: method for method in (pot_default.METHOD,)}[name]
+    return {method.name: method for method in (pot_default.METHOD, pot_accuracy_aware.METHOD, weights.METHOD)}[name]

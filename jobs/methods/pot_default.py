@@ -18,37 +18,52 @@ import openvino as ov
 from jobs import events, fields, ignored, nncf_engine, pot_ranges
 from jobs.errors import BadDataset, BadOption, BadOutputs, JobError, UnsupportedModel
 from jobs.formats import is_out_of_memory, sentence
-from jobs.methods import Array, Method, Optimised, Prepared
+from jobs.methods import Array, Cost, Method, Optimised, Prepared
 from jobs.nncf_engine import QuantizationMode, QuantizationParameters, nncf
 from jobs.pot_ranges import Range
-from jobs.spec import PotDefault, Preset, Quantizers
+from jobs.spec import PotDefault, Preset, Quantization, Quantizers
 
 _THRESHOLDS = {True: 2.0, False: 1000.0}  # of fast and of full bias correction
 
 
 def apply(prepared: Prepared, options: PotDefault, emit: events.Emit) -> Optimised:
     """Quantize. Raises BadDataset, BadOutputs, BadOption and UnsupportedModel."""
-    if missing := unmatched(prepared.model, options):
-        raise BadOption(
-            f"Nothing in the model is called {', '.join(missing[:5])}, so it cannot be left in float.",
-            hint="Take the names from the list of the model's operations.",
-            where="ignored.scope",
-        )
+    ignored.require(prepared.model, options.ignored)
+    quantized = quantize(prepared, options, emit)
+    return Optimised(
+        model=quantized.model,
+        applied={**quantized.applied, "quantizers": str(quantized.quantizers)},
+        config_keys=ignored.keys(prepared.model, options.ignored),
+    )
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A quantized model, and what it was made of."""
+
+    model: ov.Model
+    aligned: ov.Model
+    """As it was right before: in float, its channels aligned."""
+    quantizers: int
+    applied: Mapping[str, str]
+    """The settings really used."""
+
+
+def quantize(prepared: Prepared, options: Quantization, emit: events.Emit, *, float_weights: bool = False) -> Quantized:
+    """What DefaultQuantization does. With `float_weights` they are rounded, but not stored in 8 bits yet."""
     plan = _plan(prepared, options)
     weights, activations = plan.weights, plan.activations
+    graphs: list[ov.Model] = []
     with nncf_engine.running(
         _progress(plan, emit),
         weights=weights.clip,
         activations=activations.clip,
         every_bias=options.apply_for_all_nodes,
+        quantizing=graphs.append if float_weights else None,
     ):
-        model = _quantize(prepared, plan, options)
+        model = _quantize(prepared, plan, options, float_weights)
     quantizers = _require_quantized(model)
-    return Optimised(
-        model=model,
-        applied=_applied(plan, options, quantizers),
-        config_keys=ignored.keys(prepared.model, options.ignored),
-    )
+    return Quantized(model, graphs[0] if graphs else prepared.model, quantizers, _applied(plan, options))
 
 
 # --- what to ask of NNCF
@@ -69,7 +84,7 @@ class Plan:
     saturation_fix: str
 
 
-def _plan(prepared: Prepared, options: PotDefault) -> Plan:
+def _plan(prepared: Prepared, options: Quantization) -> Plan:
     preset = Preset.MIXED if options.preset == Preset.ACCURACY else options.preset
     modes = {
         "weights": options.weights.mode or "symmetric",
@@ -91,7 +106,7 @@ def _plan(prepared: Prepared, options: PotDefault) -> Plan:
     )
 
 
-def unmatched(model: ov.Model, options: PotDefault) -> tuple[str, ...]:
+def unmatched(model: ov.Model, options: Quantization) -> tuple[str, ...]:
     """Ignored names, patterns and types that nothing in the model has. Raises BadOption for a pattern that is none."""
     return ignored.unmatched(model, options.ignored)
 
@@ -99,33 +114,18 @@ def unmatched(model: ov.Model, options: PotDefault) -> tuple[str, ...]:
 # --- asking
 
 
-def _ignored_scope(model: ov.Model, options: PotDefault) -> nncf.IgnoredScope:
-    scope, kinds = options.ignored.scope, options.ignored.operations
-    with_attributes = [one for one in kinds if one.attributes]
-    named = [
-        op.friendly_name for op in ignored.operations(model) if any(ignored.fits(op, one) for one in with_attributes)
-    ]
-    here = ignored.spelled(model, scope)
-    return nncf.IgnoredScope(
-        names=[here.get(name, name) for name in scope if not name.startswith(ignored.PATTERN)] + named,
-        patterns=[name.removeprefix(ignored.PATTERN) for name in scope if name.startswith(ignored.PATTERN)],
-        types=[one.type for one in kinds if not one.attributes],
-        validate=False,  # `unmatched` has looked already, also inside branches
-    )
-
-
-def _quantize(prepared: Prepared, plan: Plan, options: PotDefault) -> ov.Model:
+def _quantize(prepared: Prepared, plan: Plan, options: Quantization, float_weights: bool) -> ov.Model:
     try:
         return nncf.quantize(
             nncf_engine.copy(prepared.model),
-            nncf.Dataset(_Finite(prepared)),
+            nncf.Dataset(Finite(prepared)),
             preset=nncf.QuantizationPreset(plan.preset.value),
             target_device=nncf.TargetDevice(options.target_device),
             subset_size=plan.images,
             fast_bias_correction=options.use_fast_bias,
             model_type=nncf.ModelType(options.model_type) if options.model_type else None,
-            ignored_scope=_ignored_scope(prepared.model, options),
-            advanced_parameters=_advanced(plan, options),
+            ignored_scope=nncf_engine.ignored_scope(prepared.model, options.ignored),
+            advanced_parameters=_advanced(plan, options, float_weights),
         )
     except JobError:
         raise
@@ -135,7 +135,7 @@ def _quantize(prepared: Prepared, plan: Plan, options: PotDefault) -> ov.Model:
         raise _refused(error, options) from error
 
 
-def _advanced(plan: Plan, options: PotDefault) -> nncf.AdvancedQuantizationParameters:
+def _advanced(plan: Plan, options: Quantization, float_weights: bool) -> nncf.AdvancedQuantizationParameters:
     fixes = {
         "first_layer": nncf.OverflowFix.FIRST_LAYER,
         "all": nncf.OverflowFix.ENABLE,
@@ -151,6 +151,7 @@ def _advanced(plan: Plan, options: PotDefault) -> nncf.AdvancedQuantizationParam
         activations_range_estimator_params=pot_ranges.parameters(plan.activations),
         bias_correction_params=nncf.AdvancedBiasCorrectionParameters(threshold=plan.threshold),
         smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=options.smooth_quant_alpha),
+        backend_params={nncf_engine.COMPRESS_WEIGHTS: not float_weights},
     )
 
 
@@ -160,7 +161,7 @@ def _quantization(quantizers: Quantizers) -> QuantizationParameters:
     return QuantizationParameters(mode=modes[quantizers.mode], per_channel=granularities[quantizers.granularity])
 
 
-class _Finite:
+class Finite:
     """The calibration images, refused when a value is none: NNCF would quantize to nonsense without a word."""
 
     def __init__(self, prepared: Prepared) -> None:
@@ -186,7 +187,7 @@ class _Finite:
         return f"“{names[number]}”" if number < len(names) else f"number {number + 1}"
 
 
-def _refused(error: Exception, options: PotDefault) -> JobError:
+def _refused(error: Exception, options: Quantization) -> JobError:
     text = sentence(error)
     if "HW capabilities" in str(error):
         return BadOption(
@@ -237,9 +238,12 @@ def _require_quantized(model: ov.Model) -> int:
     return len(quantizers)
 
 
-def _applied(plan: Plan, options: PotDefault, quantizers: int) -> dict[str, str]:
+def _applied(plan: Plan, options: Quantization) -> dict[str, str]:
     """Every parameter with the value it really had."""
-    values = {one.name: _value(options, one.name) for one in fields.describe(PotDefault)}
+    values = {
+        one.name: fields.text(fields.value(options, one.name)).replace("\n", ", ")
+        for one in fields.describe(type(options))
+    }
     kept = {name: text for name, text in values.items() if "range_estimator" not in name and text}
     return {
         **kept,
@@ -253,15 +257,12 @@ def _applied(plan: Plan, options: PotDefault, quantizers: int) -> dict[str, str]
         "activations.mode": plan.modes["activations"],
         "activations.granularity": options.activations.granularity or "pertensor",
         **pot_ranges.applied(plan.activations, "activations", ("mean", "mean")),
-        "quantizers": str(quantizers),
     }
 
 
-def _value(options: PotDefault, name: str) -> str:
-    value: object = options
-    for part in name.split("."):
-        value = getattr(value, part)
-    return fields.text(value).replace("\n", ", ")
+def cost(optimised: Optimised, options: PotDefault, *, calibration: int, validation: int) -> Cost:
+    """Images go through once for channel alignment, and once for ranges and biases."""
+    return Cost(calibrated=2 * calibration)
 
 
 METHOD = Method(
@@ -270,5 +271,5 @@ METHOD = Method(
     family="POT",
     apply=apply,
     unmatched=unmatched,
-    passes=2,
+    cost=cost,
 )

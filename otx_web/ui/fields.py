@@ -13,7 +13,7 @@ from markupsafe import Markup
 from jobs.fields import Parameter, allowed
 from otx_web.ui import parts
 
-POINTS = ("max_drop",)
+POINTS = ("max_drop", "maximal_drop")
 """Fractions that a person reads and writes as percentage points."""
 UNSET = "automatic"
 """What a setting is that nobody has set."""

@@ -13,6 +13,9 @@ SIGNS = {"done": "✓", "now": "●", "to_come": "○"}
 WORDS = {"done": "done", "now": "now", "to_come": "to come"}
 LEVELS: dict[str, parts.Tone] = {"info": "plain", "warning": "unsure", "error": "bad"}
 MOST_NOTES = 20
+MOST_TRIALS = 25
+LAYERS = 3
+"""So many names of layers can be read in a cell."""
 
 
 def queued(ahead: int, workers_ready: bool, owns: bool) -> Markup:
@@ -77,6 +80,7 @@ def ended(progress: Progress, state: str) -> Markup:
         return Markup()
     far = parts.card("How far it came", steps(progress, state))
     found = [parts.card("Measured by then", measured(progress.metrics))] if progress.metrics else []
+    found += search(progress.trials)
     beside = [element("div", *found, *notes(progress.notes), classes="ow-stack")] if found or progress.notes else []
     return element("div", far, *beside, classes="ow-two")
 
@@ -108,7 +112,35 @@ def _step(step: Step, progress: Progress, state: str) -> Markup:
 
 def _beside(progress: Progress) -> list[Markup]:
     first = parts.card("Measured so far", measured(progress.metrics))
-    return [first, *notes(progress.notes)]
+    return [first, *search(progress.trials), *notes(progress.notes)]
+
+
+def search(found: Sequence[events.Trial]) -> list[Markup]:
+    """What a search has tried, the latest first, and how far it is from where it wants to be."""
+    if not found:
+        return []
+    best = min((trial.drop for trial in found if trial.kept), default=found[0].drop)
+    last = found[-1]
+    far = element(
+        "p",
+        "Lost at best: ",
+        element("b", titles.drop(best, relative=last.relative)),
+        f", to come down to {titles.drop(last.limit, relative=last.relative)}",
+        role="status",
+    )
+    rows = [_trial(trial) for trial in reversed(found[-MOST_TRIALS:])]
+    table = parts.table(["", "Step", "Lost", ""], rows, classes="ow-compact")
+    return [parts.card("The search", far, table)]
+
+
+def _trial(trial: events.Trial) -> list[Text]:
+    what: Text = titles.trial(trial)
+    if len(trial.layers) > LAYERS:
+        what = element("span", titles.trial(trial, LAYERS), title=", ".join(trial.layers))
+    lost = titles.drop(trial.drop, relative=trial.relative)
+    met = trial.drop <= trial.limit
+    verdict = parts.badge("Met", "good") if met else "" if trial.kept else parts.badge("Taken back", "unsure")
+    return [parts.number(trial.number), what, lost, verdict]
 
 
 def measured(found: Sequence[events.Metric]) -> Markup:

@@ -177,14 +177,60 @@ def test_the_presets_other_names(written: str, used: str) -> None:
     assert rows(with_params(preset=written))["…preset"].used == used
 
 
-def test_accuracy_aware_says_what_runs() -> None:
-    data = {"algorithms": [{"name": "AccuracyAwareQuantization", "params": {"maximal_drop": 0.01, "preset": "mixed"}}]}
-    found = rows(data)
+AWARE = {
+    "maximal_drop": 0.005,
+    "drop_type": "Relative",
+    "max_iter_num": 2**63 - 1,
+    "ranking_subset_size": 100,
+    "metric_subset_ratio": 0.3,
+    "use_prev_if_drop_increase": False,
+    "annotation_free": True,
+    "tune_hyperparams": True,
+    "convert_to_mixed_preset": True,
+    "metrics": [{"name": "accuracy", "baseline_value": 0.7}],
+    "base_algorithm": "DefaultQuantization",
+    "annotation_conf_threshold": 0.6,
+    "preset": "performance",
+}
+
+
+def aware_rows(method: str, *algorithms: str) -> dict[str, Row]:
+    data = {"algorithms": [{"name": name, "params": AWARE if "Aware" in name else {}} for name in algorithms]}
+    translation = pot_config.read("pot.json", json.dumps(data), method)
+    return {row.path.replace("algorithms[0].params.", "…"): row for row in translation.rows}
+
+
+def test_accuracy_aware_is_translated_for_the_method_it_names() -> None:
+    found = aware_rows("pot_accuracy_aware", "AccuracyAwareQuantization")
+    assert found["algorithms[0].name"].fate == "kept"
+    kept = ("maximal_drop", "ranking_subset_size", "metric_subset_ratio", "annotation_free", "tune_hyperparams")
+    assert all(found[f"…{name}"].fate == "kept" and found[f"…{name}"].used == AWARE[name] for name in kept)
+    assert found["…drop_type"].used == "relative"
+    assert (found["…max_iter_num"].fate, found["…max_iter_num"].used) == ("changed", 1000)
+    assert found["…metrics"].fate == "changed" and "primary metric" in found["…metrics"].note
+    assert found["…base_algorithm"].fate == "kept"
+    assert found["…annotation_conf_threshold"].fate == "refused"
+
+
+def test_accuracy_aware_names_its_method_where_another_was_chosen() -> None:
+    found = aware_rows("pot_default", "AccuracyAwareQuantization")
     assert found["algorithms[0].name"].fate == "refused"
-    assert "DefaultQuantization" in found["algorithms[0].name"].note
-    assert found["…maximal_drop"].fate == "refused"
-    assert found["…preset"].used == "mixed"
+    assert "POT Accuracy-aware" in found["algorithms[0].name"].note
+    assert found["…maximal_drop"].fate == "refused" and "POT Accuracy-aware" in found["…maximal_drop"].note
+    assert found["…preset"].used == "performance"
+    data = {"algorithms": [{"name": "AccuracyAwareQuantization"}]}
     assert "DefaultQuantization runs instead" in pot_config.read("pot.json", json.dumps(data)).warnings[0]
+
+
+def test_default_is_what_a_search_begins_with() -> None:
+    found = aware_rows("pot_accuracy_aware", "DefaultQuantization")
+    assert found["algorithms[0].name"].fate == "kept" and "POT Default" in found["algorithms[0].name"].note
+
+
+def test_of_two_algorithms_the_chosen_one_runs() -> None:
+    found = aware_rows("pot_accuracy_aware", "DefaultQuantization", "AccuracyAwareQuantization")
+    assert found["algorithms[0].name"].fate == "refused"
+    assert found["algorithms[1].name"].fate == "kept"
 
 
 def test_one_model_of_a_cascade_is_refused() -> None:

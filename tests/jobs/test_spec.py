@@ -12,7 +12,13 @@ SOURCE = {"name": "модель <b>.onnx", "digest": "aa", "path": "../../upload
 
 
 def make(**more: object) -> JobSpec:
-    fields = {"task": "classification", "template": "generic", "options": {}, "model": SOURCE, "dataset": SOURCE}
+    fields = {
+        "task": "classification",
+        "template": "generic",
+        "options": {"method": "pot_default"},
+        "model": SOURCE,
+        "dataset": SOURCE,
+    }
     return JobSpec.model_validate({**fields, **more})
 
 
@@ -43,11 +49,11 @@ def test_source_is_found_from_the_job(tmp_path: Path) -> None:
         {"hint": "fast"},
         {"model": {"name": "a", "digest": "a"}},
         {"options": {"method": "magic"}},
-        {"options": {"stat_subset_size": 0}},
-        {"options": {"seed": -1}},
-        {"options": {"saturation_fix": "some"}},
-        {"options": {"range_estimator": {"max": {"outlier_prob": 0.5}}}},
-        {"options": {"weights": {"bits": 1}}},
+        {"options": {"method": "pot_default", "stat_subset_size": 0}},
+        {"options": {"method": "pot_default", "seed": -1}},
+        {"options": {"method": "pot_default", "saturation_fix": "some"}},
+        {"options": {"method": "pot_default", "range_estimator": {"max": {"outlier_prob": 0.5}}}},
+        {"options": {"method": "pot_default", "weights": {"bits": 1}}},
         {"limits": {"memory_bytes": 1}},
     ],
 )

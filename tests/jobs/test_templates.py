@@ -8,7 +8,7 @@ import pytest
 from jobs import templates
 from jobs.errors import BadConfig, BadOption
 from jobs.fields import Parameter
-from jobs.spec import PotDefault, Preset
+from jobs.spec import OPTIONS, DropType, PotAccuracyAware, PotDefault, Preset, Weights, WeightsMode
 from jobs.templates import ConfigFile, Template
 
 TEMPLATE = """
@@ -68,7 +68,8 @@ def test_the_default_is_first_and_the_generic_last() -> None:
 def test_a_template_from_another_folder(folder: Path) -> None:
     assert templates.root() == folder.parent
     tiny = template("tiny")
-    assert (tiny.title, tiny.gflops, tiny.size_mb, tiny.methods) == ("Tiny", 0.5, 1.5, ("pot_default",))
+    assert (tiny.title, tiny.gflops, tiny.size_mb) == ("Tiny", 0.5, 1.5)
+    assert tiny.methods == tuple(OPTIONS)
 
 
 def test_a_template_that_is_not_there() -> None:
@@ -348,3 +349,57 @@ def test_what_belongs_to_the_job() -> None:
     assert {one.name for one in found} == {"max_drop", "validation_images", "hint", "speed_seconds", "device"}
     assert (named("max_drop", found).value, named("max_drop", found).maximum) == ("0.01", 1)
     assert named("hint", found).options == ("throughput", "latency")
+
+
+# --- the other methods
+
+
+def test_a_search_has_all_of_pot_default_and_its_own() -> None:
+    default, search = (templates.parameters(template(), method) for method in ("pot_default", "pot_accuracy_aware"))
+    more = {one.name for one in search} - {one.name for one in default}
+    assert {one.name for one in default} < {one.name for one in search}
+    assert more == {
+        *("maximal_drop", "drop_type", "max_iter_num", "ranking_subset_size", "metric_subset_ratio"),
+        *("annotation_free", "tune_hyperparams", "convert_to_mixed_preset", "use_prev_if_drop_increase"),
+    }
+    assert named("max_iter_num", search).value == "20", "POT had no bound"
+    assert named("preset", search).source == "configuration.yaml"
+    options = templates.resolve(template(), "pot_accuracy_aware", given={"drop_type": "Relative"}).options
+    assert isinstance(options, PotAccuracyAware) and options.drop_type is DropType.RELATIVE
+
+
+def test_a_search_follows_its_file() -> None:
+    text = json.dumps({"algorithms": [{"name": "AccuracyAwareQuantization", "params": {"maximal_drop": 0.02}}]})
+    file = ConfigFile(name="pot.json", text=text)
+    resolved = templates.resolve(template("generic"), "pot_accuracy_aware", config=file)
+    assert isinstance(resolved.options, PotAccuracyAware) and resolved.options.maximal_drop == 0.02
+    assert not resolved.warnings
+    other = templates.resolve(template("generic"), "pot_default", config=file)
+    assert isinstance(other.options, PotDefault)
+    assert any("POT Accuracy-aware" in warning for warning in other.warnings)
+
+
+def test_weights_have_parameters_of_their_own() -> None:
+    found = templates.parameters(template(), "weights")
+    assert [one.name for one in found if not one.advanced] == ["mode", "ignored.scope", "ignored.operations"]
+    assert {one.source for one in found} == {"NNCF"}
+    options = templates.resolve(template(), "weights", given={"mode": "INT4_SYM", "scale_estimation": "true"}).options
+    assert isinstance(options, Weights) and options.mode is WeightsMode.INT4_SYM and options.calibrates
+    assert not templates.resolve(template(), "weights").options.calibrates
+
+
+def test_weights_in_8_bits_take_nothing_of_4() -> None:
+    resolved = templates.resolve(template(), "weights", given={"awq": "true"})
+    assert isinstance(resolved.options, Weights) and not resolved.options.awq
+    assert any("4-bit weights only" in warning for warning in resolved.warnings)
+
+
+def test_weights_take_no_file_of_quantization() -> None:
+    with pytest.raises(BadConfig, match="about quantization") as caught:
+        templates.resolve(template(), "weights", config=pot(preset="mixed"))
+    assert "POT Default" in caught.value.hint
+
+
+def test_weights_in_groups_of_none() -> None:
+    with pytest.raises(BadOption, match="group_size"):
+        templates.resolve(template(), "weights", given={"mode": "int4_sym", "group_size": "0"})

@@ -5,20 +5,34 @@ import pytest
 from jobs import verdict
 from jobs.intervals import Interval
 from jobs.report import Verdict
-from jobs.spec import JobSpec, PotDefault, Source
+from jobs.spec import JobSpec, Options, PotAccuracyAware, PotDefault, Preset, Source, Weights, WeightsMode
+from jobs.verdict import Circumstances
 
 SOURCE = Source(name="a", digest="aa", path="a")
 SECONDS = {"read": 1.0, "before": 5.0, "quantize": 10.0, "total": 16.0}
 
 
-def spec_of(**options: object) -> JobSpec:
-    chosen = PotDefault.model_validate(options)
-    return JobSpec(task="classification", template="generic", options=chosen, model=SOURCE, dataset=SOURCE)
+def spec_of(chosen: Options | None = None, *, max_drop: float = 0.01, **options: object) -> JobSpec:
+    chosen = chosen or PotDefault.model_validate(options)
+    return JobSpec.model_validate(
+        {
+            "task": "classification",
+            "template": "generic",
+            "options": chosen,
+            "model": SOURCE,
+            "dataset": SOURCE,
+            "max_drop": max_drop,
+        }
+    )
 
 
-def advise(judged: Verdict, spec: JobSpec, types: frozenset[str] = frozenset(), unmeasured: int = 0) -> list[str]:
-    steps = verdict.advise(judged, spec, seconds=SECONDS, types=types, spare=0, measured=100, unmeasured=unmeasured)
-    return [step.title for step in steps]
+def job(**more: object) -> Circumstances:
+    known = {"seconds": SECONDS, "types": frozenset(), "quantizers": 20, "spare": 0, "measured": 100, "unmeasured": 0}
+    return Circumstances(**{**known, **more})  # type: ignore[arg-type]
+
+
+def advise(judged: Verdict, spec: JobSpec, **more: object) -> list[str]:
+    return [step.title for step in verdict.advise(judged, spec, job(**more))]
 
 
 @pytest.mark.parametrize(
@@ -42,11 +56,11 @@ def test_nothing_is_advised_where_accuracy_held() -> None:
 
 def test_loss_is_answered_with_the_cheapest_step_first() -> None:
     judged = verdict.judge(Interval(0.05, 0.04, 0.06), 0.01, 500)
-    steps = verdict.advise(
-        judged, spec_of(), seconds=SECONDS, types=frozenset(), spare=1000, measured=500, unmeasured=0
-    )
+    steps = verdict.advise(judged, spec_of(), job(spare=1000, measured=500))
     assert steps[0].set == {"preset": "mixed"}
-    assert [step.seconds for step in steps] == sorted(step.seconds or 0 for step in steps)
+    *others, last = steps
+    assert [step.seconds for step in others] == sorted(step.seconds or 0 for step in others)
+    assert last.method == "weights", "the last resort"
     assert {"use_fast_bias": "false", "preset": "mixed"} in [step.set for step in steps]
     assert any("stat_subset_size" in step.set for step in steps)
 
@@ -54,12 +68,12 @@ def test_loss_is_answered_with_the_cheapest_step_first() -> None:
 def test_what_was_tried_is_not_advised_again() -> None:
     judged = verdict.judge(Interval(0.05, 0.04, 0.06), 0.01, 500)
     tried = spec_of(preset="mixed", use_fast_bias=False, range_estimator={"preset": "quantile"})
-    assert advise(judged, tried) == []
+    assert advise(judged, tried) == ["Give the most sensitive layers back to float", "Compress the weights only"]
 
 
 def test_attention_is_advised_the_transformer_mode() -> None:
     judged = verdict.judge(Interval(0.05, 0.04, 0.06), 0.01, 500)
-    titles = advise(judged, spec_of(), frozenset({"MatMul", "Softmax"}))
+    titles = advise(judged, spec_of(), types=frozenset({"MatMul", "Softmax"}))
     assert titles[0] == "Treat it as a transformer"
 
 
@@ -67,3 +81,29 @@ def test_unmeasured_images_are_offered_where_it_cannot_be_told() -> None:
     judged = verdict.judge(Interval(0.02, 0.0, 0.04), 0.01, 100)
     assert advise(judged, spec_of(), unmeasured=400) == ["Measure on all images"]
     assert advise(judged, spec_of()) == []
+
+
+LOST = verdict.judge(Interval(0.05, 0.04, 0.06), 0.01, 500)
+
+
+def test_loss_is_answered_with_a_search_whose_time_is_known() -> None:
+    found = verdict.advise(LOST, spec_of(max_drop=0.02), job(seconds={**SECONDS, "after": 10.0}, measured=600))
+    step = next(one for one in found if one.method == "pot_accuracy_aware")
+    assert step.set == {"preset": "mixed", "maximal_drop": "0.02"}
+    assert step.seconds == pytest.approx(1 + 10 + 10 + 0.5 * 10 * (20 + 20)), "again, then steps and rankings on a half"
+
+
+def test_search_that_was_not_enough_may_go_further() -> None:
+    tried = spec_of(PotAccuracyAware(preset=Preset.MIXED, use_fast_bias=False, maximal_drop=0.01, max_iter_num=20))
+    found = {step.title: step for step in verdict.advise(LOST, tried, job())}
+    assert found["Give more layers back"].set == {"maximal_drop": "0.005", "max_iter_num": "40"}
+    assert "Give the most sensitive layers back to float" not in found
+    unsure = verdict.judge(Interval(0.02, 0.0, 0.04), 0.01, 500)
+    assert advise(unsure, tried) == ["Give more layers back"]
+
+
+def test_weights_of_four_bits_have_a_way_back() -> None:
+    four = spec_of(Weights(mode=WeightsMode.INT4_SYM))
+    assert advise(LOST, four) == ["Use 8 bits", "Estimate better scales"]
+    assert advise(LOST, spec_of(Weights(mode=WeightsMode.INT4_SYM, scale_estimation=True))) == ["Use 8 bits"]
+    assert advise(LOST, spec_of(Weights())) == []

@@ -36,6 +36,33 @@ def classifier(labels: Sequence[str] = tuple(COLOURS), *, factor: float = 1.0, s
     return model
 
 
+def sensitive(*names: str) -> ov.Model:
+    """As `classifier`, with a layer of each name in it, one channel of whose input is thousands of times too large.
+
+    All channels share a scale, so quantizing that input leaves nothing of the colours; nothing else hurts.
+    """
+    entry = ops.parameter([1, 3, SIDE, SIDE], np.float32, name="image")
+    node = _pointwise(entry, np.eye(3, dtype=np.float32) / 255, "scale")
+    for name in names:
+        loud = np.vstack([np.eye(3), np.full((1, 3), 2000)]).astype(np.float32)
+        node = _pointwise(node, loud, f"{name}_before")
+        node = _pointwise(node, np.eye(3, 4, dtype=np.float32), name)
+    means = ops.reduce_mean(node, ops.constant([2, 3]), keep_dims=False, name="mean")
+    scores = ops.matmul(means, np.eye(3, dtype=np.float32)[:, [2, 1, 0]], False, False, name="classes")
+    scores.output(0).set_names({"scores"})
+    model = ov.Model([scores], [entry], "sensitive")
+    model.inputs[0].set_names({"image"})
+    model.set_rt_info("Classification", ["model_info", "model_type"])
+    model.set_rt_info(" ".join(COLOURS), ["model_info", "labels"])
+    return model
+
+
+def _pointwise(entry: ov.Node, weights: np.ndarray, name: str) -> ov.Node:
+    """A convolution of single pixels, [out, in], and a ReLU, so that its channels are not aligned with the next."""
+    kernel = np.ascontiguousarray(weights[:, :, None, None], np.float32)
+    return ops.relu(ops.convolution(entry, kernel, [1, 1], [0, 0], [0, 0], [1, 1], name=name))
+
+
 def save(model: ov.Model, folder: Path) -> Path:
     """IR in a folder of its own, as an upload is."""
     folder.mkdir(parents=True, exist_ok=True)

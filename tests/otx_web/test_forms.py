@@ -126,7 +126,7 @@ def test_unknown_setting_names_the_nearest(build: Callable[..., JobSpec]) -> Non
     [
         ({"task": "clasification"}, "There is no task “clasification”. Did you mean classification?"),
         ({"template": "efficientnetb0"}, "There is no template “efficientnetb0”. Did you mean efficientnet_b0?"),
-        ({"method": "pot"}, "There is no method “pot”. There is pot_default."),
+        ({"method": "pot"}, "There is no method “pot”. There is pot_default, pot_accuracy_aware, weights."),
     ],
 )
 def test_what_does_not_exist_is_said(build: Callable[..., JobSpec], changed: dict[str, str], message: str) -> None:
@@ -197,3 +197,15 @@ def test_code_is_allowed_as_the_operator_says(parts: Services, order: Order) -> 
 def test_findings_without_a_model_are_no_findings(parts: Services, order: Order) -> None:
     unread = order.model.model_copy(update={"findings": Findings()})
     assert forms.build_spec(parts, replace(order, model=unread)).model.digest == "aa"
+
+
+def test_another_method_takes_over_what_both_have(parts: Services, build: Callable[..., JobSpec]) -> None:
+    spec = build({"preset": "mixed", "use_fast_bias": "no", "stat_subset_size": "50", "max_drop": "0.02"})
+    for method, expected in (
+        ("pot_accuracy_aware", {"preset", "use_fast_bias", "stat_subset_size", "max_drop"}),
+        ("weights", {"stat_subset_size", "max_drop"}),
+    ):
+        form = forms.look(task="classification", template="generic", method=method, given={})
+        given = forms.given_by(spec, form)
+        assert given.keys() == expected
+        assert build(given, method=method).options.stat_subset_size == 50

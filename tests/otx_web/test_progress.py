@@ -126,3 +126,15 @@ def test_numbers_and_notes_are_passed_on(tmp_path: Path) -> None:
     found = progress.read(tmp_path, now=1)
     assert [metric.value for metric in found.metrics] == [0.9] and found.notes[0].message == "hello"
     assert progress.read(tmp_path / "nowhere") == Progress()
+
+
+def test_stage_that_counts_only_a_part_says_how_far_it_is() -> None:
+    part = events.Progress(at=3, done=10, total=10, unit="steps", share=0.5)
+    found = of(PLAN, at(0, "read"), at(1, "measure"), part, now=3, earlier=EARLIER)
+    assert found.fraction == pytest.approx((1 + 0.5 * 8) / 10)
+    assert (found.done, found.total) == (10, 10)
+
+
+def test_trials_of_a_search_are_kept_in_order() -> None:
+    trials = [events.Trial(number=number, drop=0.1, limit=0.01, kept=True) for number in (1, 2)]
+    assert of(PLAN, at(0, "read"), *trials, now=1).trials == tuple(trials)

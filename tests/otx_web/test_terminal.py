@@ -84,6 +84,20 @@ def test_a_note_is_said_once() -> None:
     assert out.getvalue() == "Warning: It is late. Sleep.\n"
 
 
+def test_a_board_tells_each_step_of_a_search_once() -> None:
+    out = StringIO()
+    trials = (
+        events.Trial(number=1, what="Quantized", drop=0.04, limit=0.01, kept=True),
+        events.Trial(number=2, layers=("conv1",), drop=0.05, limit=0.01, kept=False),
+    )
+    with terminal.Board(out) as board:
+        board.show(Progress(trials=trials))
+        board.show(Progress(trials=trials))
+    first, second = terminal.plain(out.getvalue()).replace("\N{REPLACEMENT CHARACTER}", "\n").splitlines()
+    assert first == "Step 1: lost 4.00 points (limit 1.00 points). Quantized"
+    assert second == "Step 2: lost 5.00 points (limit 1.00 points). Given back to float: conv1. Taken back"
+
+
 def test_plain_takes_away_what_a_terminal_obeys() -> None:
     assert terminal.plain("a\x1b[31mb\r\n\u202e1\u00a0MB") == "a\ufffd[31mb\ufffd\ufffd\ufffd1 MB"
     assert terminal.sentences(JobError("No.", hint="Try.")) == "No. Try."

@@ -6,7 +6,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from jobs import events, methods, templates
+from jobs import events, methods, templates, titles
 from jobs.spec import TaskName
 from tests.jobs.methods.nets import Images, convolutions, prepared
 
@@ -22,7 +22,7 @@ def test_there_are_methods() -> None:
 @pytest.mark.parametrize("name", OFFERED)
 def test_a_method_keeps_its_word(name: str, tmp_path: Path) -> None:
     method = methods.by_name(name)
-    assert (method.name, bool(method.title), bool(method.family), method.passes > 0) == (name, True, True, True)
+    assert method.name == name and method.title and method.family and titles.METHODS[name] and titles.WORK[name]
 
     generic = templates.load(TaskName.CLASSIFICATION, "generic")
     options = templates.resolve(generic, name).options
@@ -46,6 +46,8 @@ def test_a_method_keeps_its_word(name: str, tmp_path: Path) -> None:
     progress = [event for event in told if isinstance(event, events.Progress)]
     assert progress[-1].done == progress[-1].total
     assert {one.name for one in templates.parameters(generic, name)} & optimised.applied.keys()
+    cost = method.cost(optimised, options, calibration=100, validation=200)
+    assert min(cost.calibrated, cost.compiled, cost.evaluated) >= 0
 
 
 def answers(model: ov.Model) -> np.ndarray:

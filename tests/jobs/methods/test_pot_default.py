@@ -32,9 +32,10 @@ from tests.jobs.methods.nets import (
 def options(**given: str) -> PotDefault:
     """By `--set`, with two underscores for a dot."""
     template = templates.load("classification", "generic")
-    return templates.resolve(
-        template, "pot_default", given={name.replace("__", "."): text for name, text in given.items()}
-    ).options
+    texts = {name.replace("__", "."): text for name, text in given.items()}
+    found = templates.resolve(template, "pot_default", given=texts).options
+    assert isinstance(found, PotDefault)
+    return found
 
 
 def apply(model: ov.Model, found: list[events.Event] | None = None, **given: str) -> Optimised:

@@ -71,3 +71,20 @@ def test_queue_of_one() -> None:
     assert "1 job is ahead" in plain(running.queued(1, True, False))
     assert "2 jobs are ahead" in plain(running.queued(2, True, False))
     assert "still being loaded" in running.queued(0, False, False)
+
+
+def test_search_shows_its_drop_and_the_layers_given_back() -> None:
+    trials = (
+        events.Trial(number=1, what="Quantized", drop=0.04, limit=0.01, kept=True),
+        events.Trial(number=2, layers=("conv1", "conv2", "conv3", "<conv4>"), drop=0.05, limit=0.01, kept=False),
+        events.Trial(number=3, layers=("conv5",), drop=0.0089, limit=0.01, kept=True),
+    )
+    page = plain(running.running(Progress(steps=STEPS, trials=trials), owns=True))
+    assert "Lost at best: <b>0.89 points</b>, to come down to 1.00 points" in page
+    for text in ("Quantized", "conv1, conv2, conv3 and 1 more", "&lt;conv4&gt;", "Taken back", "5.00 points", "Met"):
+        assert text in page
+    assert page.index("conv5") < page.index("conv1"), "the latest first"
+
+
+def test_nothing_is_said_of_a_search_that_there_is_none_of() -> None:
+    assert "The search" not in running.running(Progress(steps=STEPS), owns=True)
