@@ -2,18 +2,17 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jobs import images, objects, tree
+from jobs import frames, images, objects, tree
 from jobs.errors import BadDataset
 from jobs.findings import Problem
 from jobs.images import Head, NoImage
 from jobs.objects import Objects
 from jobs.samples import Dataset, Sample, count, left_out
 from jobs.tasks import Size, Task
-from jobs.turned import upright
 
 _FOLDERS_HINT = "Add the folders of the other classes, or put the images in one folder without labels."
 
@@ -40,19 +39,15 @@ def dataset(
 ) -> Dataset:
     """What the task makes of them. The first entry of an image counts. Raises BadDataset."""
     samples: dict[Path, Sample] = {}
-    other_size: list[str] = []
+    sizes = _Sizes()
     for entry in entries:
         if entry.path in samples:
             continue
         name = tree.relative(entry.path, root)
-        try:
-            target = task.target(_item(entry))
-        except _OtherSize as error:
-            other_size.append(f"{name} ({error})")
-            continue
-        samples[entry.path] = Sample(name, entry.path, entry.split, target)
+        if (item := _item(entry, name, sizes)) is not None:
+            samples[entry.path] = Sample(name, entry.path, entry.split, task.target(item))
     ordered = sorted(samples.values(), key=lambda sample: sample.name)
-    found = [*problems, *([left_out(other_size, "annotated for another size than theirs")] if other_size else [])]
+    found = [*problems, *sizes.problems()]
     with_objects = [(sample.name, sample.target) for sample in ordered if isinstance(sample.target, Objects)]
     found += objects.problems(with_objects)
     _refuse_useless([target for _, target in with_objects], task)
@@ -67,29 +62,56 @@ def with_missing(found: Dataset, names: Sequence[str]) -> Dataset:
     return replace(found, problems=(*found.problems, problem))
 
 
-class _OtherSize(Exception):
-    """The annotations are for an image of another size; both are the message."""
+def with_unnamed(found: Dataset, names: Sequence[str]) -> Dataset:
+    """Which also says what images no annotation names."""
+    if not names:
+        return found
+    return replace(found, problems=(*found.problems, left_out(list(names), "named in no annotation")))
 
 
-def _item(entry: Entry) -> Any:
-    """As Datumaro's item, with the size and the annotations of the upright image. Raises _OtherSize."""
+@dataclass(frozen=True)
+class _Sizes:
+    """Images that were annotated in another size, by name."""
+
+    scaled: dict[str, None] = field(default_factory=dict)
+    other: dict[str, None] = field(default_factory=dict)
+
+    def problems(self) -> list[Problem]:
+        found = []
+        if self.scaled:
+            message = f"{count(len(self.scaled), 'image')} of another size than annotated: the annotations were scaled."
+            found.append(Problem(level="info", where="dataset", message=message, items=tuple(self.scaled)[:100]))
+        if self.other:
+            found.append(left_out(list(self.other), "annotated for an image of another shape"))
+        return found
+
+
+def _item(entry: Entry, name: str, sizes: _Sizes) -> Any:
+    """As Datumaro's item, with the size and the annotations of the upright image; None when they do not fit it."""
     from datumaro.components.annotation import Label
     from datumaro.components.dataset_base import DatasetItem
     from datumaro.components.media import Image
 
-    annotations, size = list(entry.annotations), entry.size or (0, 0)
-    if not all(isinstance(annotation, Label) for annotation in annotations) or not annotations:
+    annotations, size = list(entry.annotations), entry.size
+    if not annotations or not all(isinstance(annotation, Label) for annotation in annotations):
         try:
             head = images.head(entry.path)
         except NoImage:
-            head = Head(size, 1)  # said later, with all images that cannot be read
+            head = Head(entry.size or (1, 1), 1)  # said later, with all images that cannot be read
         size = head.size
         if entry.size and entry.size != size:
-            if entry.size != head.stored:
-                raise _OtherSize(f"{entry.size[1]} × {entry.size[0]} instead of {size[1]} × {size[0]}")
-            annotations = [upright(annotation, head) for annotation in annotations]
-    media = Image.from_file(str(entry.path), size=size if all(size) else None)
-    return DatasetItem(entry.path.stem, media=media, annotations=annotations)
+            frame = frames.between(entry.size, head)
+            if frame is None:
+                sizes.other[f"{name} ({_shown(entry.size)} instead of {_shown(size)})"] = None
+                return None
+            if frame.scaled:
+                sizes.scaled[name] = None
+            annotations = [frame.upright(annotation, size) for annotation in annotations]
+    return DatasetItem(entry.path.stem, media=Image.from_file(str(entry.path), size=size), annotations=annotations)
+
+
+def _shown(size: Size) -> str:
+    return f"{size[1]} × {size[0]}"
 
 
 def _with_none(samples: Sequence[Sample]) -> list[Sample]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from jobs import class_folders, coco, images, imported, tree
+from jobs import class_folders, coco, cvat, images, imported, tree, voc, yolo
 from jobs.errors import UnknownDataset
 from jobs.findings import Problem
 from jobs.samples import Dataset, Sample, are, count, split_above
@@ -33,6 +33,9 @@ FORMATS: Mapping[str, Format] = {
     "datumaro": _of_datumaro("Datumaro", "datumaro", imported.has_datumaro),
     "coco_labels": Format("COCO", coco.has_labels, coco.read_labels),
     "coco_instances": Format("COCO", coco.has_objects, coco.read_objects),
+    "voc_detection": Format("Pascal VOC", voc.has_objects, voc.read),
+    "cvat": Format("CVAT", cvat.has_objects, cvat.read),
+    "yolo": Format("YOLO", yolo.has_labels, yolo.read),
     "imagenet_txt": _of_datumaro("ImageNet with a text file", "imagenet_txt", imported.has_imagenet_txt),
     "roboflow_multiclass": _of_datumaro("Roboflow multi-class", "roboflow_multiclass", imported.has_roboflow_table),
     "voc_classification": _of_datumaro("Pascal VOC", "voc_classification", imported.has_voc_classes),

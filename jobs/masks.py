@@ -4,6 +4,7 @@ Runs go down the columns, so a mask needs the height of its image to be read.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,14 +40,24 @@ def from_polygons(polygons: Iterable[ArrayLike], size: Size) -> bytes:
 
     Raises ValueError on points that are no numbers.
     """
-    far = max(size) * _FAR  # edges are followed pixel by pixel
-    flat = [np.asarray(points, np.float64).ravel() for points in polygons]
-    whole = [np.clip(points, -far, far) for points in flat if len(points) >= 2 * _FEWEST_POINTS]
-    if not all(np.isfinite(points).all() for points in whole):
-        raise ValueError("a polygon has points that are no numbers")
+    whole = [_near(points, size) for points in map(_flat, polygons) if len(points) >= 2 * _FEWEST_POINTS]
     if not whole:
         return empty(size)
     return merge([_counts(rle) for rle in coco_mask.frPyObjects([points.tolist() for points in whole], *size)], size)
+
+
+def _flat(points: ArrayLike) -> NDArray[np.float64]:
+    return np.asarray(points, np.float64).ravel()
+
+
+def _near(points: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
+    """Not too far outside: edges are followed pixel by pixel."""
+    far = max(size) * _FAR
+    if np.abs(points).max() <= far:
+        return points
+    if np.isnan(points).any():
+        raise ValueError("a polygon has points that are no numbers")
+    return points.clip(-far, far)
 
 
 def from_runs(runs: Sequence[int], size: Size) -> bytes:
@@ -63,6 +74,7 @@ def merge(rles: Sequence[bytes], size: Size) -> bytes:
     return _counts(coco_mask.merge([_object(rle, size) for rle in rles]))
 
 
+@cache
 def empty(size: Size) -> bytes:
     """A mask without an object."""
     return from_runs([size[0] * size[1]], size)

@@ -1,5 +1,6 @@
 """The objects of an image, as annotations give them: boxes, labels, and the masks of those that have one."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ def _object(parts: Sequence[Any], size: Size, with_masks: bool) -> _Object:
         if not shapes:
             raise _Wrong(_NO_MASK)
         found.rle = _rle(shapes, size)
-        if masks.area(found.rle, size) == 0:
+        if found.rle == masks.empty(size):
             raise _Wrong(_NO_AREA)
     if len(boxes) == 1:
         found.box = tuple(boxes[0].points)
@@ -182,8 +183,7 @@ def _of_rle(rle: Mapping[str, Any], size: Size) -> bytes:
     counts = rle["counts"]
     if isinstance(counts, (str, bytes)):
         data = counts.encode() if isinstance(counts, str) else counts
-        masks.decode(data, size)  # refuses what is none
-        return data
+        return masks.encode(masks.decode(data, size))  # in the one way to write it
     return masks.from_runs(counts, size)
 
 
@@ -195,18 +195,18 @@ def _of_pixels(pixels: NDArray[Any], size: Size) -> bytes:
 
 def _clip(found: _Object, size: Size) -> bool:
     """Whether the box had to be. Raises _Wrong when nothing of it is left."""
-    box = np.array(found.box, np.float64)
-    if not np.isfinite(box).all():
+    left, top, right, bottom = found.box or (math.nan,) * 4
+    if not all(map(math.isfinite, (left, top, right, bottom))):
         raise _Wrong(_NO_NUMBERS)
-    if not (box[2] > box[0] and box[3] > box[1]):
+    if right <= left or bottom <= top:
         raise _Wrong(_NO_AREA)
     height, width = size
-    inside = np.clip(box, 0, [width, height, width, height])
-    if not (inside[2] > inside[0] and inside[3] > inside[1]):
+    inside = max(left, 0.0), max(top, 0.0), min(right, width), min(bottom, height)
+    if inside[2] <= inside[0] or inside[3] <= inside[1]:
         raise _Wrong(_OUTSIDE)
-    if np.abs(inside - box).max() <= _SLACK:
+    if min(left, top, width - right, height - bottom) >= -_SLACK:
         return False
-    found.box = tuple(inside)
+    found.box = inside
     return True
 
 
