@@ -20,7 +20,7 @@ import openvino as ov
 from nncf.common.quantization.structs import QuantizerGroup
 from nncf.common.tensor_statistics import aggregator as aggregator_module
 from nncf.common.tensor_statistics.statistics import MinMaxTensorStatistic
-from nncf.openvino.quantization import quantize_ifmodel
+from nncf.openvino.quantization import quantize_ifmodel, quantize_model
 from nncf.openvino.quantization.backend_parameters import BackendParameters
 from nncf.openvino.statistics.aggregator import OVStatisticsAggregator
 from nncf.quantization import range_estimator
@@ -42,7 +42,8 @@ from jobs.spec import Ignored
 
 Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
-"""(what is counted, done, total): images, of one pass over them, or layers of what goes through one after the other."""
+"""(what is counted, done, total): images, of one pass over them, those for a branch of an If, or layers of what goes
+through one after the other."""
 
 COMPRESS_WEIGHTS = BackendParameters.COMPRESS_WEIGHTS
 
@@ -50,6 +51,7 @@ _UNITS = {
     "Statistics collection": "images",
     "Applying Bias correction": "layers",
     "Applying Weight Compression": "layers",
+    "Collecting the dataset for then and else bodies:": "images for a branch",
 }
 _TRACKING = (
     aggregator_module,
@@ -92,6 +94,8 @@ def running(
         stack.enter_context(np.errstate(all="ignore"))  # what is not finite shows in the ranges
         for module in _TRACKING:
             stack.enter_context(_replaced(module, "track", _tracking(progress)))
+        for module in (quantize_ifmodel, quantize_model):
+            stack.enter_context(_replaced(module, "get_number_if_op", _branching))
         stack.enter_context(
             _replaced(OVStatisticsAggregator, "collect_statistics", nncf_statistics.collecting(progress))
         )
@@ -149,6 +153,27 @@ def _name(output: ov.Output) -> None:
     if not output.names:
         index = output.get_index()
         output.get_tensor().set_names({f"{output.node.friendly_name}.{index}" if index else output.node.friendly_name})
+
+
+_WEIGHTY = (
+    *("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"),
+    *("LSTMSequence", "GRUSequence", "RNNSequence", "LSTMCell", "GRUCell", "RNNCell"),
+)
+
+
+def _branching(model: ov.Model) -> int:
+    """In place of `get_number_if_op`: how many Ifs have a branch with something to make faster.
+
+    For every If, NNCF shows the whole model every image once more, and then quantizes each branch for itself: minutes
+    for the Ifs of a detector's post-processing, which hold no more than a Squeeze.
+    """
+    ifs = [op for op in model.get_ops() if op.get_type_name() == "If"]
+    branches = [(op.get_function(0), op.get_function(1)) for op in ifs]
+    return sum(any(map(_is_weighty, pair)) for pair in branches)
+
+
+def _is_weighty(model: ov.Model) -> bool:
+    return any(op.get_type_name() in _WEIGHTY for op in model.get_ops()) or _branching(model) > 0
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from jobs.predictions import Array
 
-_FIRST = 512
+_FIRST = 256
 """Candidates that are looked at before all are: they hold the wanted boxes nearly always, in a tenth of the time."""
 _LAST = 4096
 

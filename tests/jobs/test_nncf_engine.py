@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from nncf.telemetry import decorator
 
-from jobs import nncf_engine
+from jobs import ignored, nncf_engine
 from jobs.nncf_engine import Clip, nncf
 from tests.jobs.methods.nets import Images, branches, convolutions
 
@@ -19,6 +19,7 @@ def parts() -> list[object]:
     """What is replaced, as it is now."""
     return [
         *(vars(module)["track"] for module in nncf_engine._TRACKING),
+        *(vars(module)["get_number_if_op"] for module in (nncf_engine.quantize_ifmodel, nncf_engine.quantize_model)),
         vars(nncf_engine.OVChannelAlignmentAlgoBackend)["get_statistic_collector"],
         vars(nncf_engine.OVFastBiasCorrectionAlgoBackend)["is_quantized_weights"],
         vars(nncf_engine.OVBiasCorrectionAlgoBackend)["is_quantized_weights"],
@@ -70,3 +71,23 @@ def test_a_copy_has_names_everywhere_and_the_model_stays() -> None:
     copied = nncf_engine.copy(model)
     assert copied.inputs[0].names == {"x"}
     assert not model.inputs[0].names
+
+
+@pytest.mark.parametrize("weighty", [True, False])
+def test_branches_are_walked_only_for_what_they_hold(weighty: bool) -> None:
+    """NNCF shows the whole model every image again for each If, whatever is in it."""
+    model = branches(weighty=weighty)
+    counted: list[str] = []
+    with nncf_engine.running(lambda unit, done, total: counted.append(unit)):
+        quantized = nncf.quantize(nncf_engine.copy(model), nncf.Dataset(Images(model)))
+    assert ("images for a branch" in counted) == weighty
+    assert any(op.get_type_name() == "FakeQuantize" for op in quantized.get_ops())
+    inside = [op for op in ignored.operations(quantized) if op.get_type_name() == "FakeQuantize"]
+    assert (len(inside) > sum(op.get_type_name() == "FakeQuantize" for op in quantized.get_ops())) == weighty
+
+
+def test_full_bias_correction_does_not_mind_branches_without_weights() -> None:
+    model = branches(weighty=False)
+    with nncf_engine.running(nothing):
+        quantized = nncf.quantize(nncf_engine.copy(model), nncf.Dataset(Images(model)), fast_bias_correction=False)
+    assert any(op.get_type_name() == "FakeQuantize" for op in quantized.get_ops())

@@ -56,8 +56,8 @@ def attention() -> ov.Model:
     return ov.Model([op.result(out, name="out")], [x], "attention")
 
 
-def branches() -> ov.Model:
-    """A convolution, then another in either branch of an If."""
+def branches(*, weighty: bool = True) -> ov.Model:
+    """A convolution, then another in either branch of an If, or nothing of weight."""
     rng = np.random.default_rng(2)
     x = op.parameter([1, 3, 8, 8], np.float32, name="x")
     x.output(0).get_tensor().set_names({"x"})
@@ -67,8 +67,9 @@ def branches() -> ov.Model:
     bodies = []
     for name in ("then", "else"):
         inner = op.parameter([1, 3, 8, 8], np.float32)
-        conv = op.convolution(inner, _constant(rng, 3, 3, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1], name=f"{name}_conv")
-        bodies.append(ov.Model([op.result(conv)], [inner], name))
+        kernel = _constant(rng, 3, 3, 1, 1)
+        conv = op.convolution(inner, kernel, [1, 1], [0, 0], [0, 0], [1, 1], name=f"{name}_conv")
+        bodies.append(ov.Model([op.result(conv if weighty else op.relu(inner))], [inner], name))
     if_op.set_then_body(bodies[0])
     if_op.set_else_body(bodies[1])
     if_op.set_input(node.output(0), bodies[0].get_parameters()[0], bodies[1].get_parameters()[0])
