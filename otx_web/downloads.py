@@ -1,24 +1,30 @@
 """Routes to the files of jobs and uploads: only those that a report or a check names."""
 
 import mimetypes
+import re
 from pathlib import Path
 
 from anyio import to_thread
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, Response
+from pydantic import ValidationError
 
+from jobs.findings import FILE_NAME as FINDINGS_NAME
+from jobs.findings import REQUEST_NAME, CheckRequest, Findings
 from jobs.report import Picture, Report
 from otx_web import compare, files
 from otx_web.guard import owner_of
+from otx_web.outcome import MAX_REPORT
 from otx_web.services import Services
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp")
 """Shown in the page; everything else is saved to disk and never shown (HTML and SVG can run scripts)."""
+PREVIEW = re.compile("[0-9a-f]{32}")
 ALWAYS = ("log.txt", "events.jsonl", "report.json", "spec.json")
 
 
 def router(services: Services) -> APIRouter:
-    """`/files/jobs/<id>/<path>` for whoever has the id, `/files/uploads/<digest>/<file>` for who brought it."""
+    """`/files/jobs/<id>/<path>` for whoever has the id; of uploads and rehearsals for who brought them."""
     routes = APIRouter()
 
     @routes.get("/files/jobs/{job_id}/{name:path}")
@@ -28,6 +34,10 @@ def router(services: Services) -> APIRouter:
     @routes.get("/files/uploads/{digest}/{name:path}")
     async def of_upload(digest: str, name: str, request: Request) -> FileResponse:
         return await to_thread.run_sync(_of_upload, services, digest, name, owner_of(request))
+
+    @routes.get("/files/previews/{preview}/{name:path}")
+    async def of_preview(preview: str, name: str, request: Request) -> FileResponse:
+        return await to_thread.run_sync(_of_preview, services, preview, name, owner_of(request))
 
     @routes.get("/files/compare.csv")
     async def as_csv(ids: str = "") -> Response:
@@ -59,6 +69,24 @@ def _of_upload(services: Services, digest: str, name: str, owner: str) -> FileRe
     path = files.inside(services.uploads.check_folder(digest), name)
     named = {file for picture in pictures for file in (picture.file, picture.view.layer)}
     if path is None or name not in named:
+        raise HTTPException(404)
+    return _response(path, path.name)
+
+
+def _of_preview(services: Services, preview: str, name: str, owner: str) -> FileResponse:
+    """A picture of a rehearsal, for who brought its model and its dataset."""
+    folder = services.settings.previews / preview
+    if not PREVIEW.fullmatch(preview):
+        raise HTTPException(404)
+    try:
+        asked = CheckRequest.model_validate_json(files.read_plain(folder / REQUEST_NAME, MAX_REPORT))
+        found = Findings.model_validate_json(files.read_plain(folder / FINDINGS_NAME, MAX_REPORT))
+    except (OSError, ValidationError):
+        raise HTTPException(404) from None
+    path = files.inside(folder, name)
+    sources = (asked.job.model, asked.job.dataset) if asked.job else ()
+    owns = sources and all(services.store.upload(source.digest, owner) for source in sources)
+    if path is None or not owns or name not in set().union(*map(_files, found.pictures)):
         raise HTTPException(404)
     return _response(path, path.name)
 

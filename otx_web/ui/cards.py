@@ -1,10 +1,11 @@
 """What a check found of a model or a dataset, as cards: shown on Optimise and in the Library."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from markupsafe import Markup
 
-from jobs.findings import DatasetFindings, ModelFindings, Port, Problem, Split
+from jobs import overlay, palette
+from jobs.findings import DatasetFindings, ModelFindings, Port, Problem, SamplePicture, Split
 from otx_web.ui import parts
 from otx_web.ui.parts import Text
 
@@ -60,20 +61,29 @@ def dataset(found: DatasetFindings, thumbnails: str) -> Markup:
     ]
     if not found.labelled:
         rows.append(("Accuracy", "is the agreement with the original model, since the images carry no labels"))
-    pictures = [_pictures(found, thumbnails)] if found.pictures else []
+    pictures: list[Markup] = [_pictures(found, thumbnails)] if found.pictures else []
     return parts.join([parts.facts(rows), *pictures, _per_class(found)])
 
 
 def _pictures(found: DatasetFindings, thumbnails: str) -> Markup:
-    figures = (
-        parts.element(
-            "figure",
-            Markup('<img src="{}" alt="{}" loading="lazy">').format(f"{thumbnails}/{picture.file}", picture.label),
-            parts.element("figcaption", picture.label),
-        )
-        for picture in found.pictures[:6]
-    )
-    return parts.element("div", *figures, classes="ow-pictures")
+    shown = found.pictures[:6]
+    views = [picture.view for picture in shown]
+    colours = palette.numbers(found.labels, overlay.labels(views))
+    figures = (parts.element("figure", _drawn(one, thumbnails, colours), _caption(one)) for one in shown)
+    legend = overlay.legend(colours, overlay.labels(views) or (colours if any(view.layer for view in views) else ()))
+    return parts.join([parts.element("div", *figures, classes="ow-pictures"), legend])
+
+
+def _drawn(picture: SamplePicture, thumbnails: str, colours: Mapping[str, int]) -> Markup:
+    image = Markup('<img src="{}" alt="{}" loading="lazy">').format(f"{thumbnails}/{picture.file}", picture.label)
+    if picture.view.empty:
+        return image
+    layer = f"{thumbnails}/{picture.view.layer}" if picture.view.layer else ""
+    return overlay.drawn(image, picture.view, colours, layer=layer, words=False)
+
+
+def _caption(picture: SamplePicture) -> Markup:
+    return parts.element("figcaption", picture.label, title=picture.label)
 
 
 def _per_class(found: DatasetFindings) -> Markup:

@@ -11,6 +11,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from jobs import titles
+from otx_web import samples
 from otx_web.guard import owner_of
 from otx_web.services import Services
 from otx_web.store import Filter, State, Summary
@@ -286,9 +287,13 @@ def _board(services: Services, view: View, rows: Sequence[Summary], total: int, 
 def _empty(view: View) -> Markup:
     if view.filtered:
         return parts.empty("No job fits these filters.", parts.link("jobs", "Show all jobs", classes="ow-button"))
+    first, *others = samples.tasks()
+    links = (parts.link(f"./?sample={task}", titles.task(task)) for task in others)
+    also = [parts.element("p", "Or that of another task: ", parts.join(links, ", "), classes="ow-muted")]
+    button = parts.button_link(f"./?sample={first}", "Try it with the sample", primary=True)
     return parts.empty(
         "Every job you start is kept here, with its numbers and its files.",
-        parts.button_link("./?sample=classification", "Try it with the sample", primary=True),
+        parts.join([button, *(also if others else [])]),
     )
 
 

@@ -6,6 +6,7 @@ const PAUSE = 400; // milliseconds after the last key
 const TWICE = 1000; // milliseconds
 const MAX_CONFIG = 1 << 20; // bytes
 const KEPT = "otx-web-config";
+const PATIENCE = 3; // seconds, after which a wait says how long it has taken
 
 let given = {};
 let config = null;
@@ -83,6 +84,7 @@ function goTo(control) {
 function take(control) {
   const name = control.dataset.name;
   const text = read(control);
+  if (name === "task") delete given.template; // it is another task's
   if (text === effective(name)) delete given[name];
   else given[name] = text;
   mark();
@@ -119,7 +121,23 @@ window.owOptimise = {
   changed() {
     send(0);
   },
+  // A sample brings its own task, and begins afresh.
+  begin(task) {
+    given = { task };
+    config = null;
+    sessionStorage.removeItem(KEPT);
+  },
 };
+
+// What takes long says for how long already.
+const since = new WeakMap();
+setInterval(() => {
+  for (const place of document.querySelectorAll("[data-seconds]")) {
+    if (!since.has(place)) since.set(place, performance.now());
+    const seconds = Math.round((performance.now() - since.get(place)) / 1000);
+    if (seconds >= PATIENCE) place.textContent = ` ${seconds}\u00a0s`;
+  }
+}, 1000);
 
 element.addEventListener("submit", (event) => event.preventDefault());
 

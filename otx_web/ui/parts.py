@@ -5,10 +5,10 @@ markup, wherever it came from.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
-from inspect import isasyncgenfunction, iscoroutinefunction, signature
+from inspect import iscoroutinefunction, signature
 from typing import Any
 
 import gradio as gr
@@ -149,14 +149,18 @@ def empty(sentence: Text, action: Text = "") -> Markup:
     return element("div", element("p", sentence), action, classes="ow-empty")
 
 
-def working(text: Text, done: float | None = None) -> Markup:
-    """A line which says what is being done, with a bar; `done` is a fraction, None while it cannot be known."""
+def working(text: Text, done: float | None = None, *, counts: bool = False) -> Markup:
+    """A line which says what is being done, with a bar; `done` is a fraction, None while it cannot be known.
+
+    `counts` lets the page's script say after a while for how many seconds already.
+    """
     if done is None:
         bar = element("span", classes="ow-bar ow-moving", aria_hidden="true")
     else:
         share = f"width:{100 * min(1.0, max(0.0, done)):.1f}%"
         bar = element("span", element("span", style=share), classes="ow-bar", aria_hidden="true")
-    return element("div", element("p", text), bar, classes="ow-working", role="status")
+    seconds = [element("span", data_seconds="", aria_hidden="true")] if counts else []
+    return element("div", element("p", text, *seconds), bar, classes="ow-working", role="status")
 
 
 # --- handlers
@@ -169,17 +173,7 @@ def handler(function: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
     `bound` are the first arguments (the services), given here since Gradio looks for `gr.Request` in the signature and
     does not see through `functools.partial`.
     """
-    if isasyncgenfunction(function):
-
-        @wraps(function)
-        async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            try:
-                async for value in function(*bound, *args, **kwargs):
-                    yield value
-            except Exception as error:
-                raise _sentence(error, function) from None
-
-    elif iscoroutinefunction(function):
+    if iscoroutinefunction(function):
 
         @wraps(function)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -221,21 +215,3 @@ def _sentence(error: Exception, function: Callable[..., Any]) -> Exception:
 
 LIGHT: Mapping[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """For events whose handler takes milliseconds: not behind the queue, no spinner, not in any API."""
-
-
-def whole(function: Callable[..., AsyncIterator[tuple[Any, ...]]]) -> Callable[..., Any]:
-    """What an async generator has come to at its end, in one answer: of each output the last that it did not skip.
-
-    Gradio streams what a generator yields over a connection that it closes after each event; an event that comes in at
-    that moment is thrown away with it, and the page waits for ever. An answer to a request cannot be lost like that.
-    """
-
-    @wraps(function)
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        answer: list[Any] = []
-        async for values in function(*args, **kwargs):
-            answer = answer or [gr.skip()] * len(values)
-            answer = [old if new == gr.skip() else new for old, new in zip(answer, values, strict=True)]
-        return tuple(answer)
-
-    return wrapper

@@ -177,7 +177,13 @@ def found(request: CheckRequest) -> Findings:
     """A model of two classes, two images, or a job of half a minute."""
     if request.kind == "job":
         stages = {"read": 1.0, "quantize": 28.0, "measure": 2.0}
-        return Findings(seconds_estimate=31.0, stage_seconds=stages, memory_estimate_bytes=600_000_000)
+        picture = report.Picture(
+            file="pictures/00.png", name="<img src=x>", truth="", before="2 dogs", after="", score_before=1,
+            score_after=1, differs=False,
+        )  # fmt: skip
+        return Findings(
+            seconds_estimate=31.0, stage_seconds=stages, memory_estimate_bytes=600_000_000, pictures=(picture,)
+        )
     if request.kind == "model":
         model = ModelFindings(
             format="ONNX",
@@ -189,7 +195,7 @@ def found(request: CheckRequest) -> Findings:
             parameters=20,
             gflops=0.1,
         )
-        return Findings(model=model, tasks=("classification",))
+        return Findings(model=model, tasks=("detection" if request.source.name == "ssd.onnx" else "classification",))
     dataset = DatasetFindings(
         format="One folder a class",
         name=request.source.name,

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from jobs.findings import DatasetFindings, Findings, SamplePicture
+from jobs.findings import FILE_NAME as FINDINGS_NAME
+from jobs.findings import REQUEST_NAME, CheckRequest, DatasetFindings, Findings, SamplePicture
 from jobs.report import Artifact, View
 from otx_web import downloads, services
 from otx_web.guard import LOCAL_OWNER, OWNER_HEADER
@@ -187,6 +188,50 @@ async def test_check_that_names_a_file_elsewhere_shows_none(house: Services, cli
     digest = checked(house, LOCAL_OWNER, "../../../secret.png")
     url = httpx.URL(client.base_url).copy_with(raw_path=f"/files/uploads/{digest}/../../../secret.png".encode())
     assert (await client.get(url)).status_code == 404
+
+
+# --- pictures of rehearsals
+
+
+def rehearsed(house: Services, owner: str) -> str:
+    """A rehearsal whose model and dataset this owner has brought."""
+    spec = made.spec(house)
+    for source, kind in ((spec.model, "model"), (spec.dataset, "dataset")):
+        house.store.add_upload(Upload(digest=source.digest, owner=owner, kind=kind, name="a", size_bytes=1))
+    folder = house.runner.rehearsal(spec)
+    (folder / "pictures").mkdir(parents=True)
+    for name in ("00.png", "00-before.png", "00-after.png"):
+        (folder / "pictures" / name).write_bytes(b"\x89PNG")
+    request = CheckRequest(kind="job", source=spec.model, job=spec)
+    shown = made.drawn_on(
+        file="pictures/00.png", before_view=View(layer="pictures/00-before.png"), after_view=View(), truth_view=View()
+    )
+    (folder / REQUEST_NAME).write_text(request.model_dump_json())
+    (folder / FINDINGS_NAME).write_text(Findings(pictures=(shown,)).model_dump_json())
+    return folder.name
+
+
+async def test_pictures_of_a_rehearsal_are_for_who_brought_its_files(
+    house: Services, client: httpx.AsyncClient
+) -> None:
+    preview = rehearsed(house, LOCAL_OWNER)
+    for name in ("pictures/00.png", "pictures/00-before.png"):
+        assert (await client.get(f"/files/previews/{preview}/{name}")).status_code == 200
+        other = await client.get(f"/files/previews/{preview}/{name}", headers={OWNER_HEADER: "someone else"})
+        assert other.status_code == 404
+    for name in ("pictures/00-after.png", "check.json", "findings.json", "%2e%2e/x", ""):
+        assert (await client.get(f"/files/previews/{preview}/{name}")).status_code == 404, name
+
+
+@pytest.mark.parametrize("preview", ["0" * 32, "x", "%2e%2e", "a" * 5000])
+async def test_rehearsal_that_is_not_there_has_no_pictures(client: httpx.AsyncClient, preview: str) -> None:
+    assert (await client.get(f"/files/previews/{preview}/pictures/00.png")).status_code == 404
+
+
+async def test_rehearsal_that_left_nonsense_has_no_pictures(house: Services, client: httpx.AsyncClient) -> None:
+    preview = rehearsed(house, LOCAL_OWNER)
+    (house.settings.previews / preview / FINDINGS_NAME).write_text("[" * 10_000)
+    assert (await client.get(f"/files/previews/{preview}/pictures/00.png")).status_code == 404
 
 
 # --- comparisons

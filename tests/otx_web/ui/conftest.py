@@ -39,7 +39,9 @@ DATASET = Findings(
         splits=(Split(name="", images=20, per_class={"cat": 10, "dog": 10}),),
         calibration=10,
         validation=10,
-    )
+    ),
+    tasks=("classification",),
+    task="classification",
 )
 BROKEN = Findings(problems=(Problem(level="error", where="model", message="The model is damaged.", hint="Export it."),))
 

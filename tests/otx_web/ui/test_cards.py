@@ -1,6 +1,7 @@
 """What a check found is shown in words, and as text."""
 
 from jobs.findings import DatasetFindings, ModelFindings, Port, Problem, SamplePicture, Split
+from jobs.report import Shape, View
 from otx_web.ui import cards, parts
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -68,6 +69,19 @@ def test_pictures_come_with_their_labels() -> None:
     card = cards.dataset(dataset(pictures=pictures), cards.thumbnails("abc"))
     assert card.count("<img") == 6
     assert 'src="files/uploads/abc/t0.png" alt="l0"' in card
+
+
+def test_annotations_are_drawn_on_pictures() -> None:
+    box = View(shapes=(Shape(label="dog", box=(0, 0, 0.5, 0.5)),))
+    pictures = (SamplePicture(file="0.png", label="dog", view=box), SamplePicture(file="1.png", label="empty"))
+    card = cards.dataset(dataset(pictures=pictures), "files/uploads/a")
+    assert card.count("<svg") == 1
+    assert "<title>dog</title>" in card
+    assert "ow-swatch" in card, "colours have their names"
+    mask = SamplePicture(file="0.png", label="cat", view=View(layer="0-truth.png"))
+    card = cards.dataset(dataset(pictures=(mask,)), "files/uploads/a")
+    assert 'class="ow-layer" src="files/uploads/a/0-truth.png"' in card
+    assert card.count("ow-swatch") == 2
 
 
 def test_names_from_files_are_text() -> None:

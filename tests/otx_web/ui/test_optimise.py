@@ -1,10 +1,9 @@
 """From files to a queued job: what the page says at every step, and to whom."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 from urllib.parse import parse_qs
 
 import anyio
@@ -12,11 +11,14 @@ import gradio as gr
 import pytest
 
 from jobs.findings import Findings
+from jobs.spec import TaskName
+from otx_web import samples
 from otx_web.services import Services
 from otx_web.settings import Settings
 from otx_web.store import Kind, State
-from otx_web.ui import optimise, parts
-from tests.otx_web.conftest import serving, wire
+from otx_web.ui import brought, look, optimise, parts, trial
+from otx_web.ui.draft import Draft
+from tests.otx_web.conftest import serving, until, wire
 from tests.otx_web.ui.conftest import BROKEN, DATASET, MODEL, Shelf, Visit
 
 pytestmark = pytest.mark.anyio
@@ -38,17 +40,20 @@ async def pair(shelf: Shelf) -> Mapping[Kind, str]:
     }
 
 
-async def opening(house: Services, address: str, config: str, request: gr.Request) -> list[Any]:
-    """What the page says at once, and what it says when it has looked into what is new."""
-    at_once = await optimise.open_page(house, address, config, request)
-    if not (model := house.store.upload(at_once[3], "local")) or model.findings is not None:
-        return [at_once]
-    later = [(at_once[0], *cards) async for cards in optimise.seen(house, at_once[3], at_once[4], request)]
-    return [at_once, *later]
+async def opening(house: Services, address: str, config: str, request: gr.Request) -> SimpleNamespace:
+    """What the page says at once when it is opened."""
+    remark, model, dataset, *cards, _hint, form, _note, button, kept, config = await optimise.open_page(
+        house, address, config, request
+    )
+    return SimpleNamespace(
+        remark=remark, digests=(model, dataset), cards=cards, form=form, ready=button["interactive"], kept=kept
+    )
 
 
-async def every(steps: AsyncIterator[Any]) -> list[Any]:
-    return [step async for step in steps]
+async def examined(house: Services, visit: Visit, address: str) -> SimpleNamespace:
+    """What it says when it has looked into what is new."""
+    model, dataset, hint, form, note, button = await optimise.examine(house, address, "", visit())
+    return SimpleNamespace(cards=(model, dataset), hint=hint, form=form, note=note, button=button)
 
 
 def plain(markup: str) -> str:
@@ -57,8 +62,10 @@ def plain(markup: str) -> str:
 
 def settle(house: Services, visit: Visit, address: str = "", config: str = "", **uploads: str) -> SimpleNamespace:
     digests = [uploads.get(kind, "") for kind in ("model", "dataset")]
-    form, note, button, kept, config = optimise.settle(house, address, config, *digests, visit())
-    return SimpleNamespace(form=form, note=plain(note), ready=button["interactive"], address=kept, config=config)
+    *cards, hint, form, note, button, kept, config = optimise.settle(house, address, config, *digests, visit())
+    return SimpleNamespace(
+        cards=cards, hint=hint, form=form, note=plain(note), ready=button["interactive"], address=kept, config=config
+    )
 
 
 # --- uploads
@@ -67,16 +74,16 @@ def settle(house: Services, visit: Visit, address: str = "", config: str = "", *
 async def test_upload_goes_into_the_store_and_is_looked_into(house: Services, visit: Visit, tmp_path: Path) -> None:
     received = tmp_path / "net.onnx"
     received.write_bytes(b"net")
-    async with serving(house):
-        steps = await every(optimise.take(house, "model", [str(received)], visit()))
-    assert "Storing net.onnx" in steps[0][2]
-    drop, digest, card = steps[-1]
+    drop, digest, card = await optimise.take(house, "model", [str(received)], visit())
     assert drop is None
+    assert "Starting the engine, once…" in card, "it will be looked into next"
     assert house.store.upload(digest, "local") is not None
     assert house.uploads.folder(digest).joinpath("net.onnx").read_bytes() == b"net"
     assert not received.exists()
-    assert "ONNX" in card
-    assert "✓" in card
+    async with serving(house):
+        seen = await examined(house, visit, f"model={digest}")
+    assert "ONNX" in seen.cards[0]
+    assert "✓" in seen.cards[0]
 
 
 async def test_upload_that_is_refused_says_why(house: Services, visit: Visit, tmp_path: Path) -> None:
@@ -84,8 +91,7 @@ async def test_upload_that_is_refused_says_why(house: Services, visit: Visit, tm
     for path in (one, other):
         path.parent.mkdir()
         path.write_bytes(b"x")
-    steps = await every(optimise.take(house, "model", [str(one), str(other)], visit()))
-    drop, digest, card = steps[-1]
+    drop, digest, card = await optimise.take(house, "model", [str(one), str(other)], visit())
     assert (drop, digest) == (None, "")
     assert "Two files have the same name." in card
     assert not one.exists()
@@ -95,60 +101,99 @@ async def test_images_of_a_dataset_are_counted(house: Services, visit: Visit, tm
     images = [tmp_path / f"{number}.png" for number in range(3)]
     for image in images:
         image.write_bytes(b"x")
-    async with serving(house):
-        steps = await every(optimise.take(house, "dataset", [str(image) for image in images], visit()))
-    assert "3 images" in steps[-1][2]
-
-
-async def test_check_that_takes_long_says_so(monkeypatch: pytest.MonkeyPatch, house: Services, visit: Visit) -> None:
-    monkeypatch.setattr(optimise, "SOON_SECONDS", 0.01)
-    monkeypatch.setattr(optimise, "BEAT_SECONDS", 0.01)
-    monkeypatch.setattr(optimise, "PATIENCE_SECONDS", 0.05)
-    path = house.settings.data / "slow.onnx"
-    path.write_bytes(b"x")
-    upload = await house.uploads.add([path], "local", "model")
-    said = set()
-    async for news in optimise._looking(house, "local", {"model": upload}):  # no worker is there to answer
-        said.add(plain(news["model"]))
-        if len(said) > 2:
-            break
-    assert any("Starting the engine, once…" in line for line in said)
-    assert any("Starting the engine, once… 0.1 s" in line for line in said)
+    _, _, card = await optimise.take(house, "dataset", [str(image) for image in images], visit())
+    assert "3 images" in card
 
 
 async def test_pick_takes_only_ones_own(house: Services, visit: Visit, shelf: Shelf) -> None:
     theirs = await shelf.put("model", MODEL, owner="someone")
-    event = gr.EventData(None, {"digest": theirs.digest})
-    ((digest, card),) = await every(optimise.pick(house, "model", visit(), event))
+    digest, card = optimise.pick(house, "model", visit(), gr.EventData(None, {"digest": theirs.digest}))
     assert digest == ""
     assert "not there any more" in card
 
 
 async def test_pick_takes_something_uploaded_earlier(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
-    event = gr.EventData(None, {"digest": pair["model"]})
-    async with serving(house):
-        steps = await every(optimise.pick(house, "model", visit(), event))
-    assert steps[-1][0] == pair["model"]
+    digest, card = optimise.pick(house, "model", visit(), gr.EventData(None, {"digest": pair["model"]}))
+    assert digest == pair["model"]
+    assert "ONNX" in card, "what is known is shown at once"
 
 
 async def test_what_was_uploaded_earlier_can_be_chosen(house: Services, visit: Visit, shelf: Shelf) -> None:
     await shelf.put("model", MODEL, name=f"{EVIL.replace('/', '')}.onnx")
     await shelf.put("model", MODEL, owner="someone", name="theirs.onnx")
-    card = optimise._found(house, "local", "model", None)
+    card = brought.card(house, "local", "model", None)
     assert "Or take one you uploaded earlier" in card
     assert "theirs" not in card
     assert "<img" not in card
 
 
 async def test_sample_brings_both(house: Services, visit: Visit) -> None:
-    async with serving(house):
-        steps = await every(optimise.take_sample(house, "classification", visit()))
-        opened = await opening(house, "?sample=classification", "", visit())
-    model, dataset, *cards = steps[-1]
+    event = gr.EventData(None, {"task": "classification"})
+    model, dataset, *cards = await optimise.take_sample(house, visit(), event)
     assert "digits.xml" in cards[0]
     assert "digits.zip" in cards[1]
+    async with serving(house):
+        seen = await examined(house, visit, f"task=classification&model={model}&dataset={dataset}")
+        assert seen.button["interactive"]
     assert settle(house, visit, model=model, dataset=dataset).ready
-    assert opened[0][3:5] == (model, dataset)
+    opened = await opening(house, "?sample=classification", "", visit())
+    assert opened.digests == (model, dataset)
+    assert "task=classification" in opened.kept
+
+
+async def test_sample_of_no_task_is_refused(house: Services, visit: Visit) -> None:
+    with pytest.raises(samples.NoSample):
+        await optimise.take_sample(house, visit(), gr.EventData(None, {"task": EVIL}))
+
+
+async def test_dataset_is_looked_into_again_for_another_task(
+    house: Services, visit: Visit, pair: Mapping[Kind, str]
+) -> None:
+    """A COCO file is one thing for detection, and another for classification."""
+    page = settle(house, visit, "task=detection", **pair)
+    assert not page.ready
+    assert "for detection" in page.cards[1] or "Starting the engine" in page.cards[1]
+    assert "YOLO" in page.hint
+    async with serving(house):
+        seen = await examined(house, visit, page.address)
+    assert "One folder a class" in seen.cards[1]
+    dataset = house.store.upload(pair["dataset"], "local")
+    assert dataset is not None
+    assert dataset.findings is not None
+    assert dataset.findings.task == "detection"
+
+
+async def test_model_tells_for_which_task_its_dataset_is_read(
+    house: Services, visit: Visit, shelf: Shelf, pair: Mapping[Kind, str]
+) -> None:
+    detector = await shelf.put("model", None, name="ssd.onnx")
+    async with serving(house):
+        seen = await examined(house, visit, f"model={detector.digest}&dataset={pair['dataset']}")
+    assert "YOLO" in seen.hint
+    assert seen.button["interactive"]
+    assert look.upload(house, "dataset", pair["dataset"], "local").findings.task == "detection"  # type: ignore[union-attr]
+
+
+async def test_task_chosen_wins_and_those_that_fit_come_first(
+    house: Services, visit: Visit, shelf: Shelf, pair: Mapping[Kind, str]
+) -> None:
+    fits = MODEL.model_copy(update={"tasks": ("segmentation", "classification")})
+    model = await shelf.put("model", fits, name="both.onnx")
+    form = settle(house, visit, "task=anomaly_detection", model=model.digest).form
+    order = ["Fit the model", 'value="segmentation"', 'value="classification"', "Others", 'value="detection"']
+    places = [form.index(text) for text in order]
+    assert places == sorted(places)
+    assert 'value="anomaly_detection" data-default="anomaly_detection" checked' in form
+
+
+async def test_settings_of_another_tasks_models_wait_until_it_is_chosen_again(
+    house: Services, visit: Visit, pair: Mapping[Kind, str]
+) -> None:
+    address = "set=model_type%3DSSD"
+    assert settle(house, visit, f"task=classification&{address}", **pair).ready
+    detector = settle(house, visit, f"task=detection&{address}", **pair)
+    assert 'id="ow-set-model_type"' in detector.form
+    assert parse_qs(detector.address)["set"] == ["model_type=SSD"]
 
 
 # --- settings
@@ -174,10 +219,10 @@ async def test_both_uploads_make_it_ready(house: Services, visit: Visit, pair: M
 
 async def test_broken_model_stops_it_and_says_so(house: Services, visit: Visit, shelf: Shelf) -> None:
     model, dataset = await shelf.put("model", BROKEN), await shelf.put("dataset", DATASET)
-    look = settle(house, visit, model=model.digest, dataset=dataset.digest)
-    assert not look.ready
-    assert "The model is damaged." in look.note
-    card = optimise._found(house, "local", "model", model)
+    page = settle(house, visit, model=model.digest, dataset=dataset.digest)
+    assert not page.ready
+    assert "The model is damaged." in page.note
+    card = brought.card(house, "local", "model", model)
     assert "Cannot be used" in card
     assert "Export it." in card
 
@@ -185,22 +230,22 @@ async def test_broken_model_stops_it_and_says_so(house: Services, visit: Visit, 
 async def test_mistake_stands_beside_its_field_and_stops_it(
     house: Services, visit: Visit, pair: Mapping[Kind, str]
 ) -> None:
-    look = settle(house, visit, "set=stat_subset_size%3D0&set=preset%3Dmixed", **pair)
-    assert not look.ready
+    page = settle(house, visit, "set=stat_subset_size%3D0&set=preset%3Dmixed", **pair)
+    assert not page.ready
     message = "Images used to calibrate must be a whole number of at least 1, not “0”."
-    assert message in look.note
-    assert f'id="ow-set-stat_subset_size-error">{message}' in look.form
-    assert parse_qs(look.address)["set"] == ["stat_subset_size=0", "preset=mixed"]
-    assert "preset Mixed · 300 images · limit 1 point" in look.form
+    assert message in page.note
+    assert f'id="ow-set-stat_subset_size-error">{message}' in page.form
+    assert parse_qs(page.address)["set"] == ["stat_subset_size=0", "preset=mixed"]
+    assert "preset Mixed · 300 images · limit 1 point" in page.form
 
 
 async def test_address_with_what_does_not_exist_is_told(
     house: Services, visit: Visit, pair: Mapping[Kind, str]
 ) -> None:
-    look = settle(house, visit, "template=efficientnet&task=tetris&method=magic&set=speed%3D1", **pair)
-    assert not look.ready
+    page = settle(house, visit, "template=efficientnet&task=tetris&method=magic&set=speed%3D1", **pair)
+    assert not page.ready
     for sentence in ("Did you mean efficientnet_b0?", "no task “tetris”", "no method “magic”", "no setting “speed”"):
-        assert sentence in look.note
+        assert sentence in page.note
 
 
 async def test_model_that_says_nothing_is_asked_about(
@@ -240,12 +285,12 @@ async def test_configuration_file_shows_what_becomes_of_its_keys(
 ) -> None:
     params = {"preset": "mixed", "use_layerwise_tuning": True}
     text = json.dumps({"compression": {"algorithms": [{"name": "DefaultQuantization", "params": params}]}})
-    look = settle(house, visit, "config=pot.json", json.dumps({"name": "pot.json", "text": text}), **pair)
-    assert look.ready
-    assert "use_layerwise_tuning" in look.form
-    assert "Refused" in look.form
-    assert "preset Mixed" in look.form
-    assert json.loads(look.config) == {"name": "pot.json", "text": text}
+    page = settle(house, visit, "config=pot.json", json.dumps({"name": "pot.json", "text": text}), **pair)
+    assert page.ready
+    assert "use_layerwise_tuning" in page.form
+    assert "Refused" in page.form
+    assert "preset Mixed" in page.form
+    assert json.loads(page.config) == {"name": "pot.json", "text": text}
     broken = settle(house, visit, "config=pot.json", json.dumps({"name": "pot.json", "text": EVIL}), **pair)
     assert not broken.ready
     assert "<img" not in broken.form
@@ -258,35 +303,60 @@ async def test_configuration_file_shows_what_becomes_of_its_keys(
 async def test_rehearsal_tells_time_and_memory(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
     address = settle(house, visit, **pair).address
     async with serving(house):
-        steps = await every(optimise.rehearse(house, {}, address, "", visit()))
-    _, note, button = steps[-1]
+        _, note, button = await optimise.rehearse(house, {}, address, "", visit())
     assert "About 30 s, 600 MB of memory, estimated from three images." in plain(note)
     assert button["interactive"]
 
 
-async def test_rehearsal_looks_into_the_model_again_when_its_settings_changed(
+async def test_model_is_looked_into_again_when_its_settings_changed(
     house: Services, visit: Visit, pair: Mapping[Kind, str]
 ) -> None:
     async with serving(house):
         for _ in range(2):
-            await every(optimise.rehearse(house, {}, f"model={pair['model']}&set=layout%3DNHWC", "", visit()))
+            await examined(house, visit, f"model={pair['model']}&set=layout%3DNHWC")
     checks = house.uploads.check_folder(pair["model"]).with_name("checks")
     assert checks.read_text() == "1"
 
 
+async def test_rehearsal_shows_what_the_original_sees(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
+    address = settle(house, visit, "set=stat_subset_size%3D7", **pair).address
+    spec = look.rehearsed(look.look(house, optimise.draft.read(address), "local").spec(house))
+    async with serving(house):
+        pictures, *_ = await optimise.rehearse(house, {}, address, "", visit())
+    assert f'src="files/previews/{house.runner.rehearsal(spec).name}/pictures/00.png"' in pictures
+    assert "2 dogs" in pictures
+    assert "<img src=x" not in pictures
+
+
+async def test_rehearsal_that_is_stopped_says_nothing(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
+    address = settle(house, visit, **pair).address
+    trials: optimise.Trials = {}
+    async with anyio.create_task_group() as group:  # no worker is there to answer
+
+        async def wait() -> None:
+            answer = await optimise.rehearse(house, trials, address, "", visit())
+            assert all(value == gr.skip() for value in answer)
+
+        group.start_soon(wait)
+        await until(lambda: trials)
+        optimise.stop(trials, visit())
+    assert not trials
+
+
 async def test_rehearsal_of_nothing_is_none(house: Services, visit: Visit) -> None:
-    ((_, note, button),) = await every(optimise.rehearse(house, {}, "", "", visit()))
+    pictures, note, button = await optimise.rehearse(house, {}, "", "", visit())
+    assert not pictures
     assert "Choose a model" in note
     assert not button["interactive"]
 
 
 def test_rehearsal_that_failed_stops_the_start(house: Services) -> None:
-    assert "It would fail" in optimise._tried(house, BROKEN)
-    assert "The model is damaged." in optimise._tried(house, BROKEN)
+    assert "It would fail" in trial.tried(house, BROKEN)
+    assert "The model is damaged." in trial.tried(house, BROKEN)
 
 
 def test_rehearsal_without_numbers_says_none(house: Services) -> None:
-    assert "About" not in optimise._tried(house, Findings())
+    assert "About" not in trial.tried(house, Findings())
 
 
 # --- start
@@ -345,33 +415,32 @@ async def test_start_that_the_queue_refuses_says_why(house: Services, visit: Vis
 
 async def test_address_brings_everything_back(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
     address = settle(house, visit, "template=efficientnet_b0&set=preset%3Dmixed", **pair).address
-    ((remark, model_card, dataset_card, model, dataset, form, _, button, kept, _),) = await opening(
-        house, f"?{address}", "", visit()
-    )
-    assert remark == ""
-    assert "resnet20.onnx" in model_card
-    assert "One folder a class" in dataset_card
-    assert (model, dataset) == tuple(pair.values())
-    assert "&#34;preset&#34;: &#34;mixed&#34;" in form
-    assert button["interactive"]
-    assert kept == address
+    opened = await opening(house, f"?{address}", "", visit())
+    assert opened.remark == ""
+    assert "resnet20.onnx" in opened.cards[0]
+    assert "One folder a class" in opened.cards[1]
+    assert opened.digests == tuple(pair.values())
+    assert "&#34;preset&#34;: &#34;mixed&#34;" in opened.form
+    assert opened.ready
+    assert opened.kept == address
 
 
 async def test_address_with_uploads_of_others_shows_nothing_of_them(
     house: Services, visit: Visit, shelf: Shelf
 ) -> None:
     theirs = await shelf.put("model", MODEL, owner="someone", name="secret.onnx")
-    ((remark, *shown),) = await opening(house, f"?model={theirs.digest}", "", visit())
-    assert "The model of this address is not among your uploads." in remark
-    assert "secret" not in "".join(str(one) for one in shown)
+    opened = await opening(house, f"?model={theirs.digest}", "", visit())
+    assert "The model of this address is not among your uploads." in opened.remark
+    assert "secret" not in str(opened.cards) + opened.form
 
 
 async def test_unchecked_upload_of_an_address_is_looked_into(house: Services, visit: Visit, shelf: Shelf) -> None:
     upload = await shelf.put("model", None)
+    opened = await opening(house, f"?model={upload.digest}", "", visit())
+    assert "Starting the engine, once…" in opened.cards[0]
     async with serving(house):
-        steps = await opening(house, f"?model={upload.digest}", "", visit())
-    assert len(steps) > 1
-    assert "ONNX" in steps[-1][1]
+        seen = await examined(house, visit, opened.kept)
+    assert "ONNX" in seen.cards[0]
 
 
 async def test_change_and_run_takes_over_a_job(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
@@ -380,9 +449,9 @@ async def test_change_and_run_takes_over_a_job(house: Services, visit: Visit, pa
     address = "config=pot.json&template=generic&set=stat_subset_size%3D50&set=max_drop%3D0.02&set=layout%3DNCHW"
     job_id, *_ = await optimise.start(house, address, config, *pair.values(), visit())
     first = house.store.job(job_id)
-    ((remark, *_, kept, _),) = await opening(house, f"?from={job_id}", "", visit())
-    assert "Everything is as in" in remark
-    again_id, *_ = await optimise.start(house, kept, "", *pair.values(), visit())
+    opened = await opening(house, f"?from={job_id}", "", visit())
+    assert "Everything is as in" in opened.remark
+    again_id, *_ = await optimise.start(house, opened.kept, "", *pair.values(), visit())
     again = house.store.job(again_id)
     assert first is not None
     assert again is not None
@@ -395,19 +464,23 @@ async def test_change_and_run_of_anothers_job_shows_none_of_their_files(
     house: Services, visit: Visit, shelf: Shelf
 ) -> None:
     model, dataset = await shelf.put("model", MODEL, owner="x"), await shelf.put("dataset", DATASET, owner="x")
-    look = optimise._look(house, optimise.Draft(model=model.digest, dataset=dataset.digest), "x")
-    job = await house.runner.submit(optimise.forms.build_spec(house, optimise._order(look)), "x")
-    ((remark, model_card, _, model_digest, *_),) = await opening(house, f"?from={job.id}", "", visit())
-    assert "You have no resnet20.onnx and no digits.zip here: bring it first." in remark
-    assert (model_card, model_digest) == ("", "")
+    theirs = look.look(house, Draft(model=model.digest, dataset=dataset.digest), "x")
+    job = await house.runner.submit(theirs.spec(house), "x")
+    opened = await opening(house, f"?from={job.id}", "", visit())
+    assert "You have no resnet20.onnx and no digits.zip here: bring it first." in opened.remark
+    assert (opened.cards, opened.digests) == (["", ""], ("", ""))
 
 
 async def test_change_and_run_of_a_job_that_is_gone(house: Services, visit: Visit) -> None:
-    ((remark, *_),) = await opening(house, "?from=none", "", visit())
-    assert "not there any more" in remark
+    assert "not there any more" in (await opening(house, "?from=none", "", visit())).remark
 
 
-def test_heading_names_code_only_where_it_is_taken(house: Services) -> None:
+def test_formats_name_code_only_where_it_is_taken(house: Services) -> None:
     public = house.settings.model_copy(update={"public": True})
-    assert ".pt2" in optimise._heading(1, "model", house.settings)
-    assert ".pt2" not in optimise._heading(1, "model", public)
+    assert ".pt2" in brought.taken("model", TaskName.DETECTION, house.settings)
+    assert ".pt2" not in brought.taken("model", TaskName.DETECTION, public)
+
+
+def test_every_task_says_how_its_datasets_may_be_laid_out(house: Services) -> None:
+    said = {brought.taken("dataset", task, house.settings) for task in TaskName}
+    assert len(said) >= len(TaskName) - 1
