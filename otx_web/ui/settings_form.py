@@ -42,3 +42,224 @@ TASKS: Mapping[TaskName, str] = {
 }
 """What a model of each answers."""
 FIRST = ("maximal_drop", "mode", "preset", "stat_subset_size", "max_drop", "validation_images", "max_iter_num")
+"""Settings that most people look at."""
+FATES: Mapping[str, parts.Tone] = {"kept": "good", "changed": "unsure", "refused": "bad"}
+
+
+def render(
+    form: Form,
+    draft: Draft,
+    messages: Mapping[str, str],
+    *,
+    model: ModelFindings | None = None,
+    model_name: str = "",
+    fits: Sequence[str] = (),
+    adopt: bool = False,
+) -> Markup:
+    """All of it. `adopt` tells the script to take over the draft's settings: the page has just been opened."""
+    chosen = {name: getattr(draft, name) for name in ("task", "template", "method") if getattr(draft, name)}
+    return parts.element(
+        "form",
+        _card(
+            "3",
+            "Task and template",
+            _task(form, fits, messages),
+            parts.element("div", _template(form, messages), classes="ow-fields"),
+            fields.folded("template", "What the template sets", _sets(form, draft.config_name)),
+            _preparation(form, model, model_name, messages),
+        ),
+        _card("4", "Method", _methods(form, messages), _settings(form, draft, messages)),
+        data_given=json.dumps({**draft.given, **chosen}) if adopt else None,
+        data_config=draft.config.name if draft.config else "",
+    )
+
+
+def _card(number: str, title: str, *body: parts.Text) -> Markup:
+    heading = parts.element("h2", parts.element("span", number, classes="ow-number", aria_hidden="true"), title)
+    return parts.element("section", heading, *body, classes="ow-card ow-step")
+
+
+# --- task and template
+
+
+def _task(form: Form, fits: Sequence[str], messages: Mapping[str, str]) -> Markup:
+    """All of them; those that fit the model first, the best of them leading."""
+    fitting = [TaskName(task) for task in fits if task in list(TaskName)]
+    groups = [("Fit the model", fitting), ("Others", [task for task in TaskName if task not in fitting])]
+    shown = [(name, tasks) for name, tasks in groups if tasks] if fitting else [("", list(TaskName))]
+    boxes = (
+        parts.element(
+            "div",
+            *([parts.element("h3", name, id=f"ow-tasks-{number}")] if name else []),
+            parts.element("div", *(_one_task(form, task) for task in tasks), classes="ow-radios"),
+            role="group" if name else None,
+            aria_labelledby=f"ow-tasks-{number}" if name else None,
+        )
+        for number, (name, tasks) in enumerate(shown)
+    )
+    return parts.element(
+        "fieldset", parts.element("legend", "Task"), *boxes, _error("task", messages), classes="ow-field ow-tasks"
+    )
+
+
+def _one_task(form: Form, task: TaskName) -> Markup:
+    return _radio("task", task, titles.task(task), TASKS[task], checked=task == form.template.task)
+
+
+def _template(form: Form, messages: Mapping[str, str]) -> Markup:
+    task, name = form.template.task, form.template.name
+    known = [templates.load(task, other) for other in templates.names(task)]
+    options = [
+        parts.element("option", other.title, value=other.name, selected="" if other.name == name else None)
+        for other in known
+    ]
+    control = parts.element(
+        "select", *options, id="ow-set-template", data_name="template", data_default=name, aria_describedby="ow-about"
+    )
+    about = parts.element("p", form.template.summary, classes="ow-help", id="ow-about")
+    label = parts.element("label", "Template", for_="ow-set-template")
+    return parts.element("div", label, control, _error("template", messages), about, classes="ow-field")
+
+
+def _sets(form: Form, uploaded: str) -> Markup:
+    """What the template brings, beyond the defaults of the method."""
+    template = form.template
+    facts: list[tuple[parts.Text, parts.Text]] = [("OTX's name", template.id)]
+    if template.gflops and template.size_mb:
+        size = f"{parts.significant(template.gflops)} GFLOPs an image, {parts.significant(template.size_mb)} MB"
+        facts.append(("Its network", size))
+    files = [one for one in (*form.of_method, *form.of_model) if one.source.endswith((".yaml", ".json", "OTX"))]
+    of_files = [one for one in files if one.source != uploaded]
+    rows = [(one.header or one.name, fields.said(one, one.value), one.source) for one in of_files]
+    if not rows:
+        return parts.join([parts.facts(facts), parts.element("p", "Every setting has the default of the method.")])
+    return parts.join([parts.facts(facts), parts.table(["Setting", "Value", "From"], rows, classes="ow-compact")])
+
+
+# --- how images reach the model
+
+
+def _preparation(form: Form, model: ModelFindings | None, name: str, messages: Mapping[str, str]) -> Markup:
+    """Model API's settings: asked for where the model does not say them, else one click away."""
+    visible = [one for one in form.of_model if one.visible]
+    asked = model is not None and not model.model_info
+    if asked:
+        known = (
+            "These values come from the template"
+            if form.template.model_settings
+            else "The template for any model does not either, so images go in as RGB, 0 to 255, stretched to size"
+        )
+        kinds = any(one.name == "model_type" for one in form.of_model)
+        kind = "what kind of model it is, nor " if kinds else ""
+        text = (
+            f"{name} does not say {kind}how images must be prepared for it. {known}: compare that with how the model"
+            " was trained, since a mistake costs accuracy, before and after alike."
+        )
+        opening = parts.notice(text, "unsure")
+    elif model is not None:
+        opening = parts.element("p", f"{name} says this itself. What you change here wins.", classes="ow-help")
+    else:
+        text = "What a model does not say itself is taken from the template. What you change here wins."
+        opening = parts.element("p", text, classes="ow-help")
+    plain = [one for one in visible if not one.advanced]
+    rare = [one for one in visible if one.advanced]
+    return fields.folded(
+        "model",
+        "How images are prepared for the model",
+        opening,
+        fields.fields(plain, messages),
+        fields.folds(rare, messages, rest="Rarely needed"),
+        open_=asked,
+    )
+
+
+# --- method and settings
+
+
+def _methods(form: Form, messages: Mapping[str, str]) -> Markup:
+    families: dict[str, list[Markup]] = {}
+    for name, (family, title, advice) in METHODS.items():
+        if name in form.template.methods:
+            option = _radio("method", name, title, advice, checked=name == form.method)
+            families.setdefault(family, []).append(option)
+    boxes = (
+        parts.element("fieldset", parts.element("legend", family), *options, classes="ow-method")
+        for family, options in families.items()
+    )
+    return parts.join([parts.element("div", *boxes, classes="ow-methods"), _error("method", messages)])
+
+
+def _radio(name: str, value: str, title: str, help_: str = "", *, checked: bool) -> Markup:
+    control = Markup('<input type="radio" name="{0}" data-name="{0}" value="{1}" data-default="{2}"{3}>').format(
+        name, value, value if checked else "", Markup(" checked") if checked else ""
+    )
+    words = [parts.element("span", title, classes="ow-choice-title")]
+    if help_:
+        words.append(parts.element("span", help_, classes="ow-help"))
+    return parts.element("label", control, parts.element("span", *words), classes="ow-radio")
+
+
+def _settings(form: Form, draft: Draft, messages: Mapping[str, str]) -> Markup:
+    offered = [one for one in (*form.of_method, *form.of_job) if one.visible]
+    plain = [one for one in offered if not one.advanced]
+    first = sorted(plain, key=lambda one: FIRST.index(one.name) if one.name in FIRST else len(FIRST))
+    return fields.folded(
+        "settings",
+        parts.join(["Settings", parts.element("span", _summary(form), classes="ow-summary")], " "),
+        fields.fields(first, messages),
+        fields.folds([one for one in offered if one.advanced], messages, rest="Measuring"),
+        _config(form, draft, messages),
+    )
+
+
+def _summary(form: Form) -> str:
+    known = {one.name: one for one in (*form.of_method, *form.of_job)}
+    words = {"mode": "{}", "preset": "preset {}", "stat_subset_size": "{} images", "max_drop": "limit {}"}
+    if form.resolved and not form.resolved.options.calibrates:
+        del words["stat_subset_size"]
+    said = {name: fields.said(one, form.given.get(name, one.value)) for name, one in known.items() if name in words}
+    return " · ".join(words[name].format(said[name]) for name in words if name in said)
+
+
+# --- a configuration file
+
+
+def _config(form: Form, draft: Draft, messages: Mapping[str, str]) -> Markup:
+    choose = parts.element(
+        "div",
+        parts.element("label", "Configuration file", for_="ow-set-config"),
+        Markup('<input type="file" id="ow-set-config" accept=".json" aria-describedby="ow-config-help">'),
+        _error("config", messages),
+        parts.element(
+            "p",
+            "A pot_optimization_config.json as OTX ships it, or POT's own JSON. It takes the place of the template's."
+            " Every key is kept, changed or refused, and you see which.",
+            classes="ow-help",
+            id="ow-config-help",
+        ),
+        classes="ow-field",
+    )
+    body: list[parts.Text] = [choose]
+    if draft.config:
+        remove = parts.element("button", "Remove it", type="button", classes="ow-quiet", data_remove="config")
+        body.append(parts.element("p", "In use: ", parts.element("b", draft.config.name), " ", remove))
+    elif draft.config_name:
+        text = f"{draft.config_name} is not with this browser any more."
+        body.append(parts.notice(text, "unsure", "Choose the file again."))
+    if draft.config and form.resolved and form.resolved.config_keys:
+        body.append(keys(form.resolved.config_keys))
+    open_ = bool(draft.config or draft.config_name or "config" in messages)
+    return fields.folded("config", "Use a configuration file", *body, open_=open_)
+
+
+def keys(found: Sequence[ConfigKey]) -> Markup:
+    """What became of each key of the configuration files."""
+    rows = [
+        (parts.element("code", key.key), key.value, parts.badge(key.fate.capitalize(), FATES[key.fate]), key.note)
+        for key in found
+    ]
+    return parts.table(["Key", "Value", "", "Why"], rows, classes="ow-compact ow-keys")
+
+
+def _error(name: str, messages: Mapping[str, str]) -> Markup:
+    return parts.element("p", messages.get(name, ""), classes="ow-error", id=f"ow-set-{name}-error")
