@@ -159,7 +159,7 @@ def difference(before: Sequence[Prediction], after: Sequence[Prediction], bound:
 TASK = Task(
     name=TaskName.DETECTION,
     title="Detection",
-    formats=("coco_instances",),
+    formats=("datumaro", "coco_instances", "voc_detection", "cvat", "yolo"),
     metrics=object_scores.BOX_METRICS,
     fits=fits,
     target=target,

@@ -1,5 +1,6 @@
 """Datasets in every layout that people have, and those that are none."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ import pytest
 from jobs import layouts, tasks
 from jobs.errors import BadDataset, UnknownDataset
 from jobs.samples import Dataset
-from tests.jobs import datasets
+from tests.jobs import datasets, object_datasets
 
 TASK = tasks.by_name("classification")
 
@@ -409,3 +410,48 @@ def test_annotations_nobody_knows_are_named(root: Path) -> None:
     found = read(root)
     assert not found.labelled and found.problems[1].level == "warning"
     assert "3 files beside the images are in no annotation format" in found.problems[1].message
+
+
+# --- objects
+
+
+def test_objects_in_datumaros_own_format(root: Path) -> None:
+    object_datasets.images(root / "images", "train/a.jpg", "train/b.jpg")
+    common = {"id": 0, "attributes": {}, "group": 0, "label_id": 1, "z_order": 0}
+    annotations = [
+        {**common, "type": "bbox", "bbox": [4, 3, 10, 10]},
+        {**common, "type": "polygon", "points": object_datasets.SQUARE},
+    ]
+    height, width = object_datasets.SIZE
+    items = [
+        {"id": name, "annotations": found, "image": {"path": f"{name}.jpg", "size": [height, width]}}
+        for name, found in (("a", annotations), ("b", []))
+    ]
+    labels = [{"name": name, "parent": "", "attributes": []} for name in ("cat", "dog")]
+    content = {"info": {}, "categories": {"label": {"labels": labels, "attributes": []}}, "items": items}
+    datasets.text(root / "annotations/train.json", json.dumps(content))
+    dataset = object_datasets.read(root)
+    assert (dataset.format, dataset.labels) == ("Datumaro", ("cat", "dog"))
+    assert [len(sample.target) for sample in dataset.samples] == [2, 0]
+    assert dataset.samples[0].target.boxes.tolist() == [object_datasets.BOX] * 2
+
+
+@pytest.mark.parametrize("task", tasks.all_tasks().values(), ids=lambda task: task.name)
+def test_formats_of_tasks_are_known(task: tasks.Task) -> None:
+    assert set(task.formats) <= {"class_folders", *layouts.FORMATS}
+
+
+def test_images_without_annotations_are_told_what_would_help(root: Path) -> None:
+    object_datasets.images(root, "a.jpg", "b.jpg")
+    dataset = layouts.read(root, tasks.by_name("detection"))
+    assert dataset.format == "Images without labels"
+    assert dataset.problems[0].hint.startswith("For real accuracy, add annotations as Datumaro, COCO,")
+    datasets.text(root / "a.mat", "")
+    assert "Known for detection are" in layouts.read(root, tasks.by_name("detection")).problems[1].hint
+
+
+def test_nothing_known_for_objects_is_refused(root: Path) -> None:
+    datasets.text(root / "notes.md", "no images here")
+    with pytest.raises(UnknownDataset) as error:
+        layouts.read(root, tasks.by_name("detection"))
+    assert "COCO" in error.value.hint
