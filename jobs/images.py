@@ -48,6 +48,13 @@ def load(path: Path) -> Pixels:
         return np.asarray(upright.convert("RGB"))
 
 
+def raw(path: Path) -> Image.Image:
+    """An image as its file holds it: with its palette or its 16 bits, and not turned upright. Raises NoImage."""
+    with _opened(path) as image:
+        image.load()
+        return image
+
+
 @dataclass(frozen=True)
 class Head:
     """What the beginning of an image file says."""

@@ -41,7 +41,7 @@ def match(
         return found, ()
     if all(label.isdecimal() and int(label) < count for label in dataset):
         return tuple(int(label) for label in dataset), (
-            "The dataset's folders are numbers, taken as places of outputs.",
+            "The dataset's classes are numbers, taken as places of outputs.",
         )
     for numbers in (range(len(dataset)), sorted(used)):
         if len(numbers) == count and all(found[number] == _NOWHERE for number in numbers):

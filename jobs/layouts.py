@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from jobs import class_folders, coco, cvat, images, imported, tree, voc, yolo
+from jobs import class_folders, coco, cvat, images, imported, label_codes, mask_files, tree, voc, yolo
 from jobs.errors import UnknownDataset
 from jobs.findings import Problem
 from jobs.samples import Dataset, Sample, are, count, split_above
@@ -29,6 +30,10 @@ def _of_datumaro(title: str, name: str, sign: Callable[[Path], bool]) -> Format:
     return Format(title, sign, partial(imported.read, name=name, title=title))
 
 
+def _with_masks(title: str, sign: Callable[[Path], bool], **more: Any) -> Format:
+    return Format(title, sign, partial(mask_files.read, title=title, **more))
+
+
 FORMATS: Mapping[str, Format] = {
     "datumaro": _of_datumaro("Datumaro", "datumaro", imported.has_datumaro),
     "coco_labels": Format("COCO", coco.has_labels, coco.read_labels),
@@ -38,6 +43,14 @@ FORMATS: Mapping[str, Format] = {
     "yolo": Format("YOLO", yolo.has_labels, yolo.read),
     "imagenet_txt": _of_datumaro("ImageNet with a text file", "imagenet_txt", imported.has_imagenet_txt),
     "roboflow_multiclass": _of_datumaro("Roboflow multi-class", "roboflow_multiclass", imported.has_roboflow_table),
+    "cityscapes": _with_masks("Cityscapes", mask_files.is_cityscapes, codes=label_codes.CITYSCAPES),
+    "voc_segmentation": _with_masks("Pascal VOC", mask_files.is_voc, codes=label_codes.VOC, whole_pictures=True),
+    "common_semantic_segmentation": _with_masks(
+        "Common Semantic Segmentation", partial(mask_files.has_file, name="dataset_meta.json")
+    ),
+    "roboflow_masks": _with_masks("Roboflow masks", partial(mask_files.has_file, name="_classes.csv")),
+    "camvid": _with_masks("CamVid", mask_files.is_camvid),
+    "masks": _with_masks("Images and masks", mask_files.has_masks),
     "voc_classification": _of_datumaro("Pascal VOC", "voc_classification", imported.has_voc_classes),
 }
 """By the names that tasks use. The allow-list: some of Datumaro's importers unpickle."""

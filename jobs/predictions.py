@@ -1,6 +1,7 @@
 """What a model said of every image: in memory while that is little, else in a file."""
 
 import math
+import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ class _File:
         self._handle = TemporaryFile(dir=scratch)  # without a name: gone from the disk as soon as it is closed
         weakref.finalize(self, self._handle.close)
         self._end = 0
+        self._at = threading.Lock()  # of where in the file one is; answers are compared in threads
 
     def write(self, array: Array) -> _Place:
         place = _Place(self._end, array.shape, array.dtype)
@@ -113,6 +115,8 @@ class _File:
         return place
 
     def read(self, place: _Place) -> Array:
-        self._handle.seek(place.offset)
         size = math.prod(place.shape) * place.type.itemsize
-        return np.frombuffer(self._handle.read(size), place.type).reshape(place.shape)
+        with self._at:
+            self._handle.seek(place.offset)
+            data = self._handle.read(size)
+        return np.frombuffer(data, place.type).reshape(place.shape)

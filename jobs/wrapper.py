@@ -12,7 +12,7 @@ from jobs.errors import UnsupportedModel
 from jobs.image_input import ImageInput
 from jobs.predictions import Array
 
-_OURS = ("labels_given",)
+_OURS = ("labels_given", "unknown_classes")
 """Settings that Model API does not know."""
 
 

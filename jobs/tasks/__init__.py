@@ -118,6 +118,6 @@ def by_name(name: str) -> Task:
 
 def all_tasks() -> dict[TaskName, Task]:
     """Every task, imported when asked for."""
-    from jobs.tasks import classification, detection
+    from jobs.tasks import classification, detection, segmentation
 
-    return {task.name: task for task in (classification.TASK, detection.TASK)}
+    return {task.name: task for task in (classification.TASK, detection.TASK, segmentation.TASK)}

@@ -10,11 +10,12 @@ import pytest
 from jobs import data, division, formats, image_input, layouts, measure, tasks
 from jobs.spec import TaskName
 from jobs.tasks import Bound, Prediction, Task
-from tests.jobs import scenes, tiny
+from tests.jobs import scenes, streets, tiny
 
 SUBJECTS: dict[TaskName, tuple[Callable[[], ov.Model], Callable[[Path], Path]]] = {
     TaskName.CLASSIFICATION: (tiny.classifier, tiny.pictures),
     TaskName.DETECTION: (scenes.ssd, scenes.dataset),
+    TaskName.SEGMENTATION: (streets.model, streets.dataset),
 }
 """A new task adds a tiny model and a tiny dataset here."""
 ALL = list(tasks.all_tasks().values())
