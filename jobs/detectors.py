@@ -125,7 +125,7 @@ def _unknown(outputs: Outputs) -> None:
     return None
 
 
-_ULTRALYTICS = {"resize_type": "fit_to_window_letterbox", "pad_value": "114", "scale_values": "255"}
+ULTRALYTICS = {"resize_type": "fit_to_window_letterbox", "pad_value": "114", "scale_values": "255"}
 _BLUE_FIRST = {"reverse_input_channels": "true"}
 
 KINDS = (
@@ -138,16 +138,16 @@ KINDS = (
         lambda outputs: _rows(outputs)[1] - 5,
         {"resize_type": "fit_to_window", **_BLUE_FIRST},
     ),
-    Kind("YOLOv10", "1 × boxes × (box, score, class)", _is_yolov10, _unknown, _ULTRALYTICS),
+    Kind("YOLOv10", "1 × boxes × (box, score, class)", _is_yolov10, _unknown, ULTRALYTICS),
     Kind(
         "YOLOv7",
         "1 × boxes × (box, object, classes)",
         _is_yolov7,
         lambda outputs: _rows(outputs)[1] - 5,
-        _ULTRALYTICS,
+        ULTRALYTICS,
     ),
     *(
-        Kind(name, "1 × (box, classes) × boxes", fits, lambda outputs: _rows(outputs)[0] - 4, _ULTRALYTICS)
+        Kind(name, "1 × (box, classes) × boxes", fits, lambda outputs: _rows(outputs)[0] - 4, ULTRALYTICS)
         for name, fits in (("YOLOv8", _is_yolov8), ("YOLOv5", _never), ("YOLO11", _never))
     ),
     Kind(
@@ -178,8 +178,12 @@ def outputs_of(model: ov.Model) -> Outputs:
     for port in model.outputs:
         shape = port.partial_shape
         sides = () if shape.rank.is_dynamic else tuple(-1 if s.is_dynamic else s.get_length() for s in shape)
-        found.append((port.any_name if port.names else port.node.friendly_name, sides))
+        found.append((name_of(port), sides))
     return without_extra(found)
+
+
+def name_of(port: ov.Output) -> str:
+    return str(port.any_name) if port.names else str(port.node.friendly_name)
 
 
 def without_extra(outputs: Outputs) -> Outputs:

@@ -29,6 +29,7 @@ ENGINES = (
     "jobs.run",
     "jobs.tasks.classification",
     "jobs.tasks.detection",
+    "jobs.tasks.instance_segmentation",
     "jobs.tasks.segmentation",
     "scipy.special",
     "jobs.methods.pot_default",  # before nncf: it says that nothing is to be reported

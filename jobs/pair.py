@@ -7,7 +7,7 @@ from pathlib import Path
 import openvino as ov
 from openvino.passes import ConstantFolding, Manager
 
-from jobs import data, formats, image_input, model_settings, tasks, templates
+from jobs import data, formats, image_input, tasks, templates
 from jobs.division import Division, divide
 from jobs.formats import Imported
 from jobs.image_input import ImageInput
@@ -63,11 +63,7 @@ def open_pair(spec: JobSpec, job_dir: Path, scratch: Path) -> Pair:
     """Read both, and fit the model's outputs to the dataset's labels. Raises the JobErrors of all who take part."""
     task = tasks.by_name(spec.task)
     imported = formats.read(spec.model.folder(job_dir), scratch=scratch, allow_code=spec.allow_code)
-    settings = merged_settings(spec, formats.model_info(imported.model))
-    if task.name in model_settings.MODEL_TYPES:
-        from jobs import detectors  # brings Model API and OpenCV's part for it, of use to these tasks only
-
-        settings = detectors.prepared(imported.model, settings)
+    settings = task.prepared(imported.model, merged_settings(spec, formats.model_info(imported.model)))
     entry = image_input.of(imported.model, settings)
     dataset = data.open_dataset(spec.dataset.folder(job_dir), scratch, task)
     bound = task.bind(imported.model, settings, dataset)

@@ -109,6 +109,8 @@ class Task:
     """What guessing reaches on the primary metric."""
     difference: Callable[[Sequence[Prediction], Sequence[Prediction], Bound], NDArray[np.float64]]
     """Predictions before and after to how much they differ [n]; 1 and above is another answer."""
+    prepared: Callable[[ov.Model, Mapping[str, str]], Mapping[str, str]] = lambda model, settings: settings
+    """Settings with what such a model is used to where they say nothing."""
 
 
 def by_name(name: str) -> Task:
@@ -118,6 +120,7 @@ def by_name(name: str) -> Task:
 
 def all_tasks() -> dict[TaskName, Task]:
     """Every task, imported when asked for."""
-    from jobs.tasks import classification, detection, segmentation
+    from jobs.tasks import classification, detection, instance_segmentation, segmentation
 
-    return {task.name: task for task in (classification.TASK, detection.TASK, segmentation.TASK)}
+    every = (classification.TASK, detection.TASK, instance_segmentation.TASK, segmentation.TASK)
+    return {task.name: task for task in every}

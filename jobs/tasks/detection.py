@@ -175,4 +175,5 @@ TASK = Task(
     target_marks=target_marks,
     chance=chance,
     difference=difference,
+    prepared=detectors.prepared,
 )

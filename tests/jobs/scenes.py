@@ -141,6 +141,31 @@ def ssd(model_type: str = "ssd", **info: str) -> ov.Model:
     )
 
 
+def mask_rcnn(side: int = 28, **info: str) -> ov.Model:
+    """Boxes [1, n, 5], labels [1, n] and masks [1, n, side, side], as OTX exports it; squares fill their boxes."""
+    found = ssd("MaskRCNN", **{"labels": " ".join(("otx_empty_lbl", *LABELS)), **info})
+    boxes, labels = (port.get_node().input_value(0) for port in found.outputs)
+    score = ops.gather(boxes, ops.constant([4]), ops.constant(2))
+    full = ops.multiply(ops.unsqueeze(score, ops.constant(3)), ops.constant(np.zeros((1, 1, side, side), np.float32)))
+    masks = ops.add(full, ops.constant(np.float32(1)))
+    outputs = {"boxes": boxes.get_node(), "labels": labels.get_node(), "masks": masks}
+    info = {"labels": " ".join(("otx_empty_lbl", *LABELS)), **info}
+    return _model(found.get_parameters()[0], outputs, "MaskRCNN", **info)
+
+
+def yolo_seg(**info: str) -> ov.Model:
+    """[1, 4 + 3 + 2, cells] and prototypes [1, 2, side / 4, side / 4], as Ultralytics exports it."""
+    entry, scores = _scores()
+    corners = _boxes()
+    boxes = np.concatenate([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1).T[None]
+    coefficients = np.ones((1, 2, CELLS * CELLS), np.float32)
+    found = ops.concat([ops.constant(boxes), scores, ops.constant(coefficients)], 1)
+    prototypes = ops.constant(np.full((1, 2, SIDE // 4, SIDE // 4), 9, np.float32))
+    return _model(
+        entry, {"output0": found, "output1": ops.add(prototypes, ops.constant(np.float32(0)))}, "YOLO", **info
+    )
+
+
 def detection_output(model_type: str = "ssd", **info: str) -> ov.Model:
     """[1, 1, n, 7]: image, label, score, and the box as shares of the image."""
     entry, scores = _scores()

@@ -15,6 +15,7 @@ from tests.jobs import scenes, streets, tiny
 SUBJECTS: dict[TaskName, tuple[Callable[[], ov.Model], Callable[[Path], Path]]] = {
     TaskName.CLASSIFICATION: (tiny.classifier, tiny.pictures),
     TaskName.DETECTION: (scenes.ssd, scenes.dataset),
+    TaskName.INSTANCE_SEGMENTATION: (scenes.mask_rcnn, scenes.dataset),
     TaskName.SEGMENTATION: (streets.model, streets.dataset),
 }
 """A new task adds a tiny model and a tiny dataset here."""
