@@ -160,7 +160,8 @@ def _each(found: Any) -> Sequence[tuple[Array, Array]]:
 
 def _pasted(box: Array, small: Array, size: Size) -> bytes:
     """A small mask put where its box is."""
-    return masks.encode(MaskRCNNModel._postprocess_single_mask(None, box, small, *size))
+    whole: Array = MaskRCNNModel._postprocess_single_mask(None, box, small, *size)
+    return masks.encode(whole)
 
 
 def _quicken(model: Any) -> None:
