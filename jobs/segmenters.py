@@ -174,7 +174,7 @@ def _quicken(model: Any) -> None:
 
     def decoded(coefficients: Array, prototypes: Array, boxes: Array, meta: dict[str, Any]) -> list[bytes]:
         def one(row: slice) -> Array:
-            found: Array = whole(model, coefficients[row], prototypes, boxes[row], meta)
+            found: list[Array] = whole(model, coefficients[row], prototypes, boxes[row], meta)
             return found[0]
 
         return [masks.encode(one(slice(i, i + 1))) for i in range(len(coefficients))]
