@@ -23,12 +23,13 @@ def row(parameter: Parameter) -> str:
 
 
 def parameters() -> Iterable[Parameter]:
-    yield from templates.parameters(GENERIC, "pot_default")
+    for method in GENERIC.methods:
+        yield from templates.parameters(GENERIC, method)
     yield from templates.model_parameters(GENERIC, {})
     yield from templates.job_parameters(GENERIC)
 
 
-@pytest.mark.parametrize("parameter", list(parameters()), ids=lambda parameter: parameter.name)
+@pytest.mark.parametrize("parameter", list(parameters()), ids=lambda one: f"{one.source}-{one.name}")
 def test_every_setting_is_described_as_it_is(parameter: Parameter) -> None:
     assert row(parameter) in CONFIGURATION
 
