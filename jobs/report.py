@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from jobs.events import Trial
 from jobs.frozen import Frozen
 
 FILE_NAME = "report.json"
@@ -216,6 +217,7 @@ class Report(Frozen):
     verdict: Verdict | None = None
     applied: dict[str, str] = Field(default_factory=dict, description="the settings really used")
     config_keys: tuple[ConfigKey, ...] = ()
+    search: tuple[Trial, ...] = Field(default=(), description="models that the method tried, in their order")
     seconds: dict[str, float] = Field(default_factory=dict, description="one entry a stage, and total")
     hardware: Hardware | None = None
     packages: dict[str, str] = Field(default_factory=dict)

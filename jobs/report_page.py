@@ -69,6 +69,7 @@ def page(job_dir: Path, report: Report, now: datetime) -> Markup:
         _section("Before and after", overview(report)),
         figures.picture(report),
         _section("What next", _steps(report)),
+        _section("What the search tried", tables.search(report.search)),
         _section("Classes", tables.classes(report)),
         _section("Scores", score_chart.histograms(report)),
         _section("Pictures", *_pictures(job_dir, report)),

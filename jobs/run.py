@@ -117,6 +117,7 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         draft["applied"] = dict(optimised.applied)
         draft["config_keys"] = (*draft["config_keys"], *optimised.config_keys)
         draft["notes"] = (*draft["notes"], *optimised.notes)
+        draft["search"] = optimised.search
 
     with stages.stage("after"):
         compiled = measure.compile_for(pair.entry.embed(optimised.model), wanted.device, "throughput")

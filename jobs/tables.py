@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from jobs import charts, intervals, markup, numbers, titles
+from jobs.events import Trial
 from jobs.intervals import Interval
 from jobs.markup import Text, element, join
 from jobs.report import ConfigKey, Hardware, Images, Rate, Report
@@ -18,6 +19,29 @@ FATES: Mapping[str, tuple[str, markup.Tone]] = {
     "changed": ("Changed", "unsure"),
     "refused": ("Refused", "bad"),
 }
+
+
+SEARCH_LAYERS = 3
+"""So many names of layers can be read in a cell."""
+
+
+# --- a search
+
+
+def search(trials: Sequence[Trial]) -> Markup:
+    """What a search tried, in the order in which it is given, and what was lost with each."""
+    if not trials:
+        return Markup()
+    return markup.table(["", "Step", "Lost", ""], [_trial(trial) for trial in trials], classes="ow-compact")
+
+
+def _trial(trial: Trial) -> list[Text]:
+    """Of many layers the first, and all of them under the pointer."""
+    names = ", ".join(trial.layers) if len(trial.layers) > SEARCH_LAYERS else None
+    what = element("span", titles.trial(trial, SEARCH_LAYERS), title=names)
+    met = trial.drop <= trial.limit
+    fate = markup.badge("Met", "good") if met else "" if trial.kept else markup.badge("Taken back", "unsure")
+    return [numbers.count(trial.number), what, titles.drop(trial.drop, relative=trial.relative), fate]
 
 
 # --- accuracy

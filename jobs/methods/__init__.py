@@ -78,6 +78,8 @@ class Optimised:
     config_keys: tuple[ConfigKey, ...] = ()
     """What became of configuration keys, where only the run could tell."""
     notes: tuple[str, ...] = field(default=())
+    search: tuple[events.Trial, ...] = ()
+    """Models that were tried, in their order."""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class _Search:
         self._prepared, self._validation, self._options = prepared, validation, options
         self._places = validation.part(options.metric_subset_ratio, options.seed)
         self._before = validation.original(self._places, labels=not options.annotation_free)
-        self._trials = 0
+        self._trials: list[events.Trial] = []
         self._emit = emit
         self._clock = _Clock(emit)
 
@@ -92,10 +92,11 @@ class _Search:
         applied = {
             "groups": str(len(groups)),
             "given_back": ", ".join(best.layers) or "none",
-            "attempts": str(self._trials),
+            "attempts": str(len(self._trials)),
         }
         keys = ignored.keys(self._prepared.model, self._options.ignored)
-        return replace(_optimised(best.quantized, best.model, applied), config_keys=keys, notes=self._notes(best))
+        made = _optimised(best.quantized, best.model, applied)
+        return replace(made, config_keys=keys, notes=self._notes(best), search=tuple(self._trials))
 
     def _met(self, candidate: Candidate) -> bool:
         return candidate.drop <= self._options.maximal_drop
@@ -214,18 +215,17 @@ class _Search:
         return after.drop_from(before, relative=self._options.drop_type is DropType.RELATIVE)
 
     def _tell(self, what: str, candidate: Candidate, *, kept: bool, layers: Sequence[str] = ()) -> None:
-        self._trials += 1
-        self._emit(
-            events.Trial(
-                number=self._trials,
-                what=what,
-                layers=tuple(layers)[: events.MAX_LAYERS],
-                drop=candidate.drop,
-                limit=self._options.maximal_drop,
-                relative=self._options.drop_type is DropType.RELATIVE,
-                kept=kept,
-            )
+        trial = events.Trial(
+            number=len(self._trials) + 1,
+            what=what,
+            layers=tuple(layers)[: events.MAX_LAYERS],
+            drop=candidate.drop,
+            limit=self._options.maximal_drop,
+            relative=self._options.drop_type is DropType.RELATIVE,
+            kept=kept,
         )
+        self._trials.append(trial)
+        self._emit(trial)
 
     def _notes(self, best: Candidate) -> tuple[str, ...]:
         layers = best.layers
@@ -238,7 +238,7 @@ class _Search:
         if self._met(best):
             return ()
         limit = self._shown(self._options.maximal_drop)
-        tried = numbers.count(self._trials, "attempt")
+        tried = numbers.count(len(self._trials), "attempt")
         return (f"The drop could not be brought down to {limit} in {tried}: the model that lost least is kept.",)
 
     def _on_others(self, best: Candidate) -> str:

@@ -66,9 +66,17 @@ def _panel(name: str, body: Markup, *, first: bool) -> Markup:
 
 
 def accuracy(report: Report) -> Markup:
-    """Metrics and classes, and how well scores of anomalies stand apart."""
-    blocks = [block for block in (tables.accuracy(report), score_chart.histograms(report)) if block]
+    """Metrics and classes, how well scores of anomalies stand apart, and what a search tried."""
+    found = (tables.accuracy(report), score_chart.histograms(report), _search(report))
+    blocks = [block for block in found if block]
     return element("div", *blocks, classes="ow-stack ow-wide-gaps") if blocks else Markup()
+
+
+def _search(report: Report) -> Markup:
+    if not report.search:
+        return Markup()
+    heading = element("h3", "What the search tried, on the images that layers were chosen by")
+    return element("div", heading, tables.search(report.search))
 
 
 # --- speed

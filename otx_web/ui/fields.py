@@ -4,6 +4,7 @@ The page's script (optimise.js) reads what is typed, marks what differs from the
 server says what is wrong, beside the field.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import groupby
@@ -142,8 +143,11 @@ def _option(text: str, value: str) -> Markup:
 
 
 def _words(text: str) -> str:
-    """ "first_layer" as "First layer"; names in capitals stay."""
-    return text if text.isupper() or not text.islower() else text.replace("_", " ").capitalize()
+    """ "first_layer" as "First layer", "int8_sym" as "INT8 sym"; names in capitals stay."""
+    if text.isupper() or not text.islower():
+        return text
+    words = text.replace("_", " ").capitalize()
+    return re.sub(r"^Int(\d)", r"INT\1", words)
 
 
 def _help(parameter: Parameter, name: str) -> Markup:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from jobs import events, titles
+from jobs import events, tables, titles
 from otx_web.progress import Progress, Step
 from otx_web.ui import parts
 from otx_web.ui.parts import Text, element
@@ -14,8 +14,6 @@ WORDS = {"done": "done", "now": "now", "to_come": "to come"}
 LEVELS: dict[str, parts.Tone] = {"info": "plain", "warning": "unsure", "error": "bad"}
 MOST_NOTES = 20
 MOST_TRIALS = 25
-LAYERS = 3
-"""So many names of layers can be read in a cell."""
 
 
 def queued(ahead: int, workers_ready: bool, owns: bool) -> Markup:
@@ -125,22 +123,10 @@ def search(found: Sequence[events.Trial]) -> list[Markup]:
         "p",
         "Lost at best: ",
         element("b", titles.drop(best, relative=last.relative)),
-        f", to come down to {titles.drop(last.limit, relative=last.relative)}",
+        f". The limit is {titles.drop(last.limit, relative=last.relative)}",
         role="status",
     )
-    rows = [_trial(trial) for trial in reversed(found[-MOST_TRIALS:])]
-    table = parts.table(["", "Step", "Lost", ""], rows, classes="ow-compact")
-    return [parts.card("The search", far, table)]
-
-
-def _trial(trial: events.Trial) -> list[Text]:
-    what: Text = titles.trial(trial)
-    if len(trial.layers) > LAYERS:
-        what = element("span", titles.trial(trial, LAYERS), title=", ".join(trial.layers))
-    lost = titles.drop(trial.drop, relative=trial.relative)
-    met = trial.drop <= trial.limit
-    verdict = parts.badge("Met", "good") if met else "" if trial.kept else parts.badge("Taken back", "unsure")
-    return [parts.number(trial.number), what, lost, verdict]
+    return [parts.card("The search", far, tables.search(found[: -MOST_TRIALS - 1 : -1]))]
 
 
 def measured(found: Sequence[events.Metric]) -> Markup:

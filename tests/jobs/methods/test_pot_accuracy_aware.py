@@ -75,6 +75,9 @@ def test_search_is_told_while_it_goes_on(done: tuple[Path, Report]) -> None:
         (2, "", ("hurt",), True),
     ]
     assert trials[0].drop > 0.5 and trials[1].drop == 0 and trials[0].limit == 0.01
+    assert done[1].search == tuple(trials)
+    page = (done[0] / "artifacts/report.html").read_text(encoding="utf-8")
+    assert "What the search tried" in page and "Given back to float: hurt" in page
     plan = next(event for event in events.read_all(done[0]) if isinstance(event, events.Plan))
     assert "giving layers back" in dict(plan.stages)["quantize"]
 

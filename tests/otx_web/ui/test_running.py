@@ -80,7 +80,7 @@ def test_search_shows_its_drop_and_the_layers_given_back() -> None:
         events.Trial(number=3, layers=("conv5",), drop=0.0089, limit=0.01, kept=True),
     )
     page = plain(running.running(Progress(steps=STEPS, trials=trials), owns=True))
-    assert "Lost at best: <b>0.89 points</b>, to come down to 1.00 points" in page
+    assert "Lost at best: <b>0.89 points</b>. The limit is 1.00 points" in page
     for text in ("Quantized", "conv1, conv2, conv3 and 1 more", "&lt;conv4&gt;", "Taken back", "5.00 points", "Met"):
         assert text in page
     assert page.index("conv5") < page.index("conv1"), "the latest first"
