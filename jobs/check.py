@@ -48,6 +48,7 @@ T = TypeVar("T")
 _PICTURES = 6
 _PICTURE_SIDE = 160
 _REHEARSED = 3  # images
+_SECONDS_OF_ASKING = 4.0  # about, and at least three images
 _SECONDS_OF_SPEED = 4.0  # what a comparison of two models takes as a rule, its compilations included
 _DECODED_IN_MEMORY = 256 << 20  # bytes; see data.decode
 
@@ -63,10 +64,15 @@ def check(directory: Path) -> Findings:
         found = Findings(problems=(_problem(failures.explain(error), where),))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    part = directory / f".{findings.FILE_NAME}.part"
-    part.write_text(found.model_dump_json(indent=1), encoding="utf-8")
-    part.replace(directory / findings.FILE_NAME)
+    _write(directory / findings.FILE_NAME, found)
     return found
+
+
+def _write(path: Path, found: Findings) -> None:
+    """The file is whole or absent."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(found.model_dump_json(indent=1), encoding="utf-8")
+    part.replace(path)
 
 
 def _problem(error: JobError, where: str, level: str = "error") -> Problem:
@@ -289,9 +295,12 @@ def _rehearse(
     decode, decoded = _timed(lambda: data.decode(few, pair.entry.resize, scratch))
     model = pair.entry.embed(pair.imported.model)
     compile_before, compiled = _timed(lambda: measure.compile_for(model, wanted.device, "throughput"))
-    measure.predictions(compiled, decoded, pair.bound, scratch)  # the first image is slower than all others
+    # The first images are slower than all others; of a large model, they are told from few more.
+    first, _ = _timed(lambda: measure.predictions(compiled, decoded, pair.bound, scratch))
     seen = _seen(pair, compiled, directory, scratch)
-    ask, _ = _timed(lambda: measure.predictions(compiled, _repeated(decoded, 8), pair.bound, scratch))
+    _write(directory / findings.EARLY_NAME, Findings(pictures=seen))
+    times = min(8, max(1, int(_SECONDS_OF_ASKING / first)))
+    ask, _ = _timed(lambda: measure.predictions(compiled, _repeated(decoded, times), pair.bound, scratch))
     prepared = Prepared(
         model=pair.float_model,
         calibration=data.Calibration(decoded.pixels, pair.entry.name, pair.entry.tensor),

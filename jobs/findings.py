@@ -10,6 +10,8 @@ from jobs.spec import JobSpec, Limits, Source, TaskName
 
 FILE_NAME = "findings.json"
 REQUEST_NAME = "check.json"
+EARLY_NAME = "early.json"
+"""What is known of a job halfway through its rehearsal, for when that takes too long."""
 
 
 class CheckRequest(Frozen):

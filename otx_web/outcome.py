@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from jobs import events
 from jobs.errors import Crashed, JobError, OutOfMemory, OutOfTime
+from jobs.findings import EARLY_NAME, CheckRequest, Findings, Problem
 from jobs.findings import FILE_NAME as FINDINGS_NAME
-from jobs.findings import CheckRequest, Findings, Problem
 from jobs.report import FILE_NAME as REPORT_NAME
 from jobs.report import Failure, Report
 from jobs.spec import JobSpec, Limits
@@ -53,12 +53,30 @@ def findings(directory: Path, request: CheckRequest, end: Exit) -> Findings:
     try:
         return Findings.model_validate_json(files.read_plain(directory / FINDINGS_NAME, MAX_REPORT))
     except FileNotFoundError:
+        if request.kind == "job" and end.out_of_time:
+            return _slow(directory, request)
         error = why(end, request.limits, directory / "log.txt")
     except (OSError, ValidationError, RecursionError):
         error = InvalidResult()
     where: Literal["model", "dataset", "settings"] = "settings" if request.kind == "job" else request.kind
     problem = Problem(level="error", where=where, message=error.message, hint=error.hint, kind=error.kind())
     return Findings(problems=(problem,))
+
+
+def _slow(directory: Path, request: CheckRequest) -> Findings:
+    """A rehearsal that took too long stops nobody: the job itself may take hours."""
+    try:
+        known = Findings.model_validate_json(files.read_plain(directory / EARLY_NAME, MAX_REPORT))
+    except (OSError, ValidationError, RecursionError):
+        known = Findings()
+    slow = Problem(
+        level="warning",
+        where="settings",
+        message=f"Three images took longer than {request.limits.wall_seconds:,.0f} s, so nobody knows how long all of"
+        " them will take.",
+        hint="Start it all the same, or give it fewer images.",
+    )
+    return known.model_copy(update={"problems": (*known.problems, slow)})
 
 
 def why(end: Exit, limits: Limits, log: Path) -> JobError:

@@ -50,7 +50,7 @@ def tried(services: Services, found: Findings) -> Markup:
         costs.append(f"About {_roughly(found.seconds_estimate)}")
     if found.memory_estimate_bytes is not None:
         costs.append(f"{parts.size(float(f'{found.memory_estimate_bytes:.1e}'))} of memory")
-    line = parts.element("p", ", ".join([*costs, ESTIMATE]) + "." + _queue(services))
+    line = parts.element("p", ", ".join([*costs, ESTIMATE]) + "." + _queue(services)) if costs else Markup()
     notes = [problem for problem in found.problems if problem.level == "info"]
     folded = [parts.more(f"{parts.count(len(notes), 'note')} on it", parts.problems(notes))] if notes else []
     warnings = parts.problems(problem for problem in found.problems if problem.level == "warning")

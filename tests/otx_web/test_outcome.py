@@ -8,11 +8,12 @@ import pytest
 
 from jobs import events
 from jobs import report as reports
-from jobs.findings import CheckRequest, Findings
+from jobs.findings import EARLY_NAME, CheckRequest, Findings
 from jobs.report import Report
 from jobs.spec import Limits, Source
 from otx_web import outcome
 from otx_web.workers import Exit
+from tests.otx_web import made
 from tests.otx_web.test_store import report, spec
 
 SPEC = spec(limits=Limits(memory_bytes=1 << 30, wall_seconds=60, cpu_seconds=90))
@@ -121,6 +122,17 @@ def test_check_that_failed_blocks_beside_what_it_was_about(tmp_path: Path, kind:
     assert outcome.findings(tmp_path, request, FINE).problems[0].kind == "invalid_result"
 
 
+def test_rehearsal_that_takes_too_long_stops_nobody_and_keeps_its_pictures(tmp_path: Path) -> None:
+    request = CheckRequest.model_validate({"kind": "job", "source": Source(name="a", digest="a", path="a")})
+    late = Exit(code=None, signal=9, seconds=300, out_of_time=True)
+    found = outcome.findings(tmp_path, request, late)
+    assert not found.blocked and "longer than 300 s" in found.problems[0].message
+    early = Findings(pictures=(made.drawn_on(),))
+    (tmp_path / EARLY_NAME).write_text(early.model_dump_json())
+    assert outcome.findings(tmp_path, request, late).pictures == early.pictures
+    assert outcome.findings(tmp_path, request, died(signal.SIGSEGV)).blocked
+
+
 def test_report_made_here_is_a_report(tmp_path: Path) -> None:
-    made = outcome.failed(tmp_path, SPEC, outcome.InvalidResult())
-    assert Report.model_validate_json(made.model_dump_json()) == made
+    failed = outcome.failed(tmp_path, SPEC, outcome.InvalidResult())
+    assert Report.model_validate_json(failed.model_dump_json()) == failed
