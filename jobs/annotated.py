@@ -55,9 +55,15 @@ def dataset(
 
 
 def with_missing(found: Dataset, names: Sequence[str]) -> Dataset:
-    """Which also says what images are named and not there."""
+    """Which also says what images are named and not there. Raises BadDataset when none is there."""
     if not names:
         return found
+    if not found.samples:
+        raise BadDataset(
+            f"None of the {count(len(names), 'image')} that the annotations name is there, such as “{names[0]}”.",
+            hint="Put the images into the same zip or folder as the annotations.",
+            where=names[0],
+        )
     problem = left_out(list(names), "named in the annotations but not in the archive")
     return replace(found, problems=(*found.problems, problem))
 
@@ -99,7 +105,7 @@ def _item(entry: Entry, name: str, sizes: _Sizes) -> Any:
         except NoImage:
             head = Head(entry.size or (1, 1), 1)  # said later, with all images that cannot be read
         size = head.size
-        if entry.size and entry.size != size:
+        if annotations and entry.size and entry.size != size:
             frame = frames.between(entry.size, head)
             if frame is None:
                 sizes.other[f"{name} ({_shown(entry.size)} instead of {_shown(size)})"] = None

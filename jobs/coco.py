@@ -5,7 +5,7 @@ and gives up at the first annotation without `iscrowd`; its types are used, its 
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +137,7 @@ def _dataset(root: Path, task: Task, files: Sequence[_File], to_datumaro: Callab
 
     def entries() -> Iterator[Entry]:
         for file in files:
-            numbers = {category["id"]: labels.index(str(category["name"])) for category in file.content["categories"]}
+            numbers = {category["id"]: labels[str(category["name"])] for category in file.content["categories"]}
             by_image: dict[Any, list[Json]] = defaultdict(list)
             for annotation in file.content["annotations"]:
                 by_image[_key(annotation.get("image_id"))].append(annotation)
@@ -155,28 +155,28 @@ def _dataset(root: Path, task: Task, files: Sequence[_File], to_datumaro: Callab
                 ]
                 yield Entry(path, file.split or places.split_of(path), found, size)
 
-    dataset = annotated.dataset("COCO", root, labels, entries(), task, problems)
+    dataset = annotated.dataset("COCO", root, tuple(labels), entries(), task, problems)
     return annotated.with_missing(dataset, missing)
 
 
-def _labels(files: Iterable[_File]) -> tuple[list[str], list[Problem]]:
-    """Of all files together: in the order of their numbers, those that only a later file has at the end."""
-    names: dict[str, None] = {}
+def _labels(files: Iterable[_File]) -> tuple[dict[str, int], list[Problem]]:
+    """The number of each name of all files together: in the order of their numbers, later files' own at the end."""
+    numbers: dict[str, int] = {}
     twice: dict[str, None] = {}
     for file in files:
         categories = sorted(file.content["categories"], key=lambda one: (str(type(one["id"])), one["id"]))
-        mine = [str(category["name"]) for category in categories]
-        names.update(dict.fromkeys(mine))
-        twice.update(dict.fromkeys(name for name in mine if mine.count(name) > 1))
+        for name, times in Counter(str(category["name"]) for category in categories).items():
+            numbers.setdefault(name, len(numbers))
+            twice.update({name: None} if times > 1 else {})
     if not twice:
-        return list(names), []
+        return numbers, []
     problem = Problem(
         level="warning",
         where="dataset",
         message="Categories of the same name are taken as one.",
         items=tuple(twice)[:100],
     )
-    return list(names), [problem]
+    return numbers, [problem]
 
 
 def _key(value: Any) -> Any:

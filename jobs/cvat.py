@@ -12,6 +12,7 @@ import numpy as np
 from jobs import annotated, masks, tree
 from jobs.annotated import Entry
 from jobs.errors import BadDataset
+from jobs.images import MAX_PIXELS
 from jobs.samples import Dataset, natural, split_named
 from jobs.tasks import Size, Task
 
@@ -63,9 +64,9 @@ def read(root: Path, task: Task) -> Dataset:
                 if path is None:
                     missing.append(name)
                     continue
-                size = int(_number(image, "height")), int(_number(image, "width"))
+                size = _whole(image, "height"), _whole(image, "width")
                 shapes = [_shape(shape, size, numbers) for shape in image if shape.tag in _SHAPES]
-                yield Entry(path, split or places.split_of(path), shapes, size if all(size) else None)
+                yield Entry(path, split or places.split_of(path), shapes, size if min(size) > 0 else None)
 
     return annotated.with_missing(annotated.dataset("CVAT", root, labels, entries(), task), missing)
 
@@ -102,7 +103,7 @@ def _shape(element: Element, size: Size, numbers: dict[str, int]) -> Any:
     """As Datumaro's."""
     from datumaro.components.annotation import Bbox, Ellipse, Polygon, RleMask, RotatedBbox
 
-    common = {"label": numbers.get(element.get("label", "")), "group": int(_whole(element, "group_id"))}
+    common = {"label": numbers.get(element.get("label", "")), "group": _whole(element, "group_id")}
     if element.tag == "polygon":
         return Polygon(_points(element), **common)
     if element.tag == "ellipse":
@@ -136,6 +137,8 @@ def _mask(element: Element, size: Size) -> bytes:
     try:
         runs = [int(run) for run in element.get("rle", "").split(",")]
     except ValueError:
+        return b""
+    if size[0] * size[1] > MAX_PIXELS:
         return b""
     inside = 0 <= left <= left + width <= size[1] and 0 <= top <= top + height <= size[0]
     if not inside or min(runs) < 0 or sum(runs) != width * height:

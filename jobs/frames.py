@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from jobs import masks
-from jobs.images import Head
+from jobs.images import MAX_PIXELS, Head
 from jobs.predictions import Array
 from jobs.tasks import Size
 
@@ -59,6 +59,8 @@ def between(given: Size, head: Head) -> Frame | None:
     """From an image of the given size to the upright one; None when they are not the same image."""
     if given == head.stored:
         return Frame(lambda points: _turn(points, head), lambda pixels: _turn_pixels(pixels, head), given)
+    if given[0] * given[1] > MAX_PIXELS:
+        return None
     down, across = head.size[0] / given[0], head.size[1] / given[1]
     if abs(down / across - 1) > _SAME_SHAPE:
         return None

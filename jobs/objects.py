@@ -128,7 +128,7 @@ def _grouped(annotations: Iterable[Any]) -> list[list[Any]]:
 
 def _object(parts: Sequence[Any], size: Size, with_masks: bool) -> _Object:
     """Raises _Wrong."""
-    from datumaro.components.annotation import Bbox
+    from datumaro.components.annotation import Bbox, Mask
 
     boxes = [part for part in parts if isinstance(part, Bbox)]
     shapes = [part for part in parts if not isinstance(part, Bbox)]
@@ -136,18 +136,20 @@ def _object(parts: Sequence[Any], size: Size, with_masks: bool) -> _Object:
     if label is None:
         raise _Wrong(_NO_CATEGORY)
     found = _Object(label, any(part.attributes.get("is_crowd", False) for part in parts), None)
-    if with_masks:
-        if not shapes:
-            raise _Wrong(_NO_MASK)
-        found.rle = _rle(shapes, size)
-        if found.rle == masks.empty(size):
+    if with_masks and not shapes:
+        raise _Wrong(_NO_MASK)
+    rle = None
+    if with_masks or (len(boxes) != 1 and any(isinstance(shape, Mask) for shape in shapes)):
+        rle = _rle(shapes, size)
+        if rle == masks.empty(size):
             raise _Wrong(_NO_AREA)
     if len(boxes) == 1:
         found.box = tuple(boxes[0].points)
-    elif found.rle is not None:
-        found.box = masks.box(found.rle, size)
+    elif rle is not None:
+        found.box = masks.box(rle, size)
     else:
         found.box = _around([part.get_bbox() for part in parts])
+    found.rle = rle if with_masks else None
     return found
 
 

@@ -3,6 +3,7 @@
 Datumaro's reader knows the classes of the challenge, or those of a list that most tools do not write.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def _parse(path: Path) -> _File:
         (one.findtext("name", "").strip(), tuple(_number(one.findtext(f"bndbox/{end}")) for end in _ENDS))
         for one in top.iter("object")
     )
-    size = (int(height), int(width)) if height > 0 and width > 0 else None
+    size = (int(height), int(width)) if 0 < height < math.inf and 0 < width < math.inf else None
     return _File(path, top.findtext("filename", "").strip(), size, objects)
 
 
@@ -106,7 +107,7 @@ def _number(text: str | None) -> float:
     try:
         return float(text or "")
     except ValueError:
-        return float("nan")
+        return math.nan
 
 
 def _labels(root: Path, files: list[_File]) -> list[str]:

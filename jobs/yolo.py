@@ -18,10 +18,11 @@ from jobs.tasks import Size, Task
 _LOOKED_AT = 50  # files, to tell whether there are any
 _MOST_BYTES = 8 << 20  # of one text file
 _FAR = 2.0  # a coordinate is a share of the image: beyond this it is none
+_MOST_CLASSES = 10_000
 _SPLITS = ("train", "val", "valid", "test")
 _ABOUT = ("data", "dataset")
 _NAMES = ("obj.names", "classes.txt", "labels.txt", "_darknet.labels")
-_BOX, _SCORED_BOX, _TRIANGLE = 4, 5, 6  # numbers after the class
+_BOX, _SCORED_BOX = 4, 5  # numbers after the class; outlines have more
 
 
 @dataclass(frozen=True)
@@ -117,16 +118,20 @@ def _rows(path: Path) -> tuple[list[_Row], list[int]]:
         if not text.strip():
             continue
         try:
-            number, *values = map(float, text.split())
-            row = _Row(int(number), tuple(values))
+            rows.append(_row(text))
         except (ValueError, OverflowError):
             damaged.append(line)
-            continue
-        if len(values) < _BOX or number != row.number or not all(abs(value) <= _FAR for value in values):
-            damaged.append(line)
-        else:
-            rows.append(row)
     return rows, damaged
+
+
+def _row(text: str) -> _Row:
+    """Raises ValueError and OverflowError."""
+    number, *values = map(float, text.split())
+    if not 0 <= number < _MOST_CLASSES or int(number) != number:
+        raise ValueError(f"{number} is no number of a class")
+    if len(values) < _BOX or not all(abs(value) <= _FAR for value in values):
+        raise ValueError("there are no shares of an image")
+    return _Row(int(number), tuple(values))
 
 
 def _lines(path: Path) -> list[str]:
@@ -147,7 +152,7 @@ def _annotation(row: _Row, size: Size, classes: int) -> Any:
     from datumaro.components.annotation import Bbox, Polygon
 
     height, width = size
-    label = row.number if row.number >= 0 and (row.number < classes or not classes) else None
+    label = row.number if row.number < classes or not classes else None
     if len(row.values) in (_BOX, _SCORED_BOX):
         x, y, w, h = row.values[:4]
         return Bbox((x - w / 2) * width, (y - h / 2) * height, w * width, h * height, label=label)
@@ -185,7 +190,7 @@ def _names(root: Path, about: Mapping[str, Any]) -> list[str]:
     if isinstance(given, list):
         return [str(name) for name in given]
     if isinstance(given, dict):
-        numbers = [key for key in given if isinstance(key, int) and 0 <= key < 10_000]
+        numbers = [key for key in given if isinstance(key, int) and 0 <= key < _MOST_CLASSES]
         return [str(given.get(number, number)) for number in range(max(numbers, default=-1) + 1)]
     wanted = (PurePosixPath(str(given)).name, *_NAMES)
     for name in wanted:

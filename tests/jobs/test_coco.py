@@ -163,6 +163,15 @@ def test_image_larger_than_annotated_has_its_annotations_scaled(tmp_path: Path) 
     assert said(dataset)[0] == "1 image of another size than annotated: the annotations were scaled."
 
 
+def test_size_of_a_bomb_is_no_other_size(tmp_path: Path) -> None:
+    """Of the same shape, and a mask of it would fill the memory."""
+    images(tmp_path, "a.jpg")
+    large = (SIZE[0] * 100_000, SIZE[1] * 100_000)
+    runs = {"size": list(large), "counts": [large[0] * large[1]]}
+    coco(tmp_path / "all.json", ["a.jpg"], [entry(1, segmentation=runs)], size=large)
+    assert "another shape" in said(read(tmp_path, with_masks=True))[0]
+
+
 def test_image_of_another_shape_is_left_out(tmp_path: Path) -> None:
     images(tmp_path, "a.jpg", "b.jpg")
     coco(tmp_path / "train.json", ["a.jpg"], [entry(1)], size=(20, 20))

@@ -87,6 +87,15 @@ def test_shape_that_is_none_is_left_out(tmp_path: Path, shape: str, why: str) ->
     assert why in said(dataset)[0]
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "wide", "100000000"])
+def test_size_that_is_none_does_no_harm(tmp_path: Path, number: str) -> None:
+    images(tmp_path, "a.jpg", "b.jpg")
+    mask = '<mask label="cat" rle="0, 100" left="4" top="3" width="10" height="10"></mask>'
+    inside = shapes("a.jpg", mask).replace(f'width="{SIZE[1]}"', f'width="{number}"')
+    xml(tmp_path / "annotations.xml", inside, shapes("b.jpg", mask))
+    assert len(read(tmp_path, with_masks=True).samples[-1].target) == 1
+
+
 def test_labels_are_those_used_where_the_file_names_none(tmp_path: Path) -> None:
     images(tmp_path, "a.jpg")
     xml(tmp_path / "annotations.xml", shapes("a.jpg", POLYGON, BOX_SHAPE), head="<meta></meta>")

@@ -121,6 +121,16 @@ def test_mask_that_cannot_be_used_is_left_out(annotation: Any, message: str) -> 
     assert said(found) == [f"1 object is left out: {message}."]
 
 
+def test_mask_alone_gives_a_box_where_it_can_be_read() -> None:
+    square = np.zeros(SIZE, np.uint8)
+    square[5:15, 10:20] = 1
+    good = RleMask({"size": list(SIZE), "counts": masks.encode(square)}, label=0)
+    found = of(good, RleMask({"size": list(SIZE), "counts": b"\xff" * 50}, label=0))
+    assert found.boxes.tolist() == [[10, 5, 20, 15]]
+    assert found.masks == ()
+    assert said(found) == ["1 object is left out: the outline or mask cannot be read."]
+
+
 def test_box_over_the_edge_is_clipped_and_said_so_beyond_rounding() -> None:
     found = of(Bbox(-0.5, 1, 10, 10, label=0), Bbox(50, 30, 20, 20, label=0))
     assert found.boxes.tolist() == [[-0.5, 1, 9.5, 11], [50, 30, 60, 40]]

@@ -93,6 +93,24 @@ def test_box_that_is_none_is_left_out(tmp_path: Path, box: str) -> None:
     assert said(read(tmp_path))[0] == "1 object is left out: the coordinates are no numbers."
 
 
+@pytest.mark.parametrize("number", ["inf", "-1", "wide", ""])
+def test_size_that_is_none_is_passed_over(tmp_path: Path, number: str) -> None:
+    images(tmp_path, "a.jpg")
+    path = xml(tmp_path / "a.xml", "a.jpg", "cat")
+    path.write_text(path.read_text().replace(f"<width>{SIZE[1]}", f"<width>{number}"))
+    (sample,) = read(tmp_path).samples
+    assert sample.target.boxes.tolist() == [BOX]
+
+
+def test_annotations_without_their_images_are_refused(tmp_path: Path) -> None:
+    images(tmp_path, "other.jpg")
+    xml(tmp_path / "a.xml", "a.jpg", "cat")
+    xml(tmp_path / "b.xml", "b.jpg", "cat")
+    with pytest.raises(BadDataset, match=r"None of the 2 images .* is there, such as “a.jpg”") as error:
+        read(tmp_path)
+    assert "into the same zip" in error.value.hint
+
+
 def test_stored_image_that_lies_on_its_side_was_annotated(tmp_path: Path) -> None:
     image(tmp_path / "a.jpg", orientation=6)
     xml(tmp_path / "a.xml", "a.jpg", "cat")

@@ -103,16 +103,14 @@ def test_names_of_classes_that_are_not_there_are_numbers(tmp_path: Path) -> None
 
 def test_lines_that_cannot_be_read_are_named_and_the_rest_used(tmp_path: Path) -> None:
     images(tmp_path, "images/a.jpg", "images/b.jpg")
-    text(
-        tmp_path / "labels/a.txt",
-        f"{ROW}cat 0.5 0.5 0.1 0.1\n1 0.5\n1 100 100 50 50\n1.5 0.5 0.5 0.1 0.1\n\n1 nan 1 1 1\n",
-    )
+    wrong = "cat 0.5 0.5 0.1 0.1", "1 0.5", "1 100 100 50 50", "1.5 0.5 0.5 0.1 0.1", "1 nan 1 1 1", "inf 0 0 1 1"
+    text(tmp_path / "labels/a.txt", "\n".join([ROW, *wrong, "1e9 0 0 1 1"]))
     text(tmp_path / "labels/b.txt", ROW)
     text(tmp_path / "data.yaml", YAML)
     dataset = read(tmp_path)
     assert [len(sample.target) for sample in dataset.samples] == [1, 1]
-    assert dataset.problems[0].message == "5 lines of the annotations are left out: not to be read."
-    assert dataset.problems[0].items[0] == "labels/a.txt: line 2"
+    assert dataset.problems[0].message == "7 lines of the annotations are left out: not to be read."
+    assert dataset.problems[0].items[0] == "labels/a.txt: line 3"
 
 
 def test_object_of_a_class_without_a_name_is_left_out(tmp_path: Path) -> None:
