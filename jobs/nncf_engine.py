@@ -10,7 +10,7 @@ os.environ["NNCF_CI"] = "1"  # read when NNCF is imported: without it, NNCF repo
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -114,8 +114,8 @@ def running(
         yield
 
 
-def ignored_scope(model: ov.Model, wanted: Ignored) -> nncf.IgnoredScope:
-    """What NNCF leaves in float. It knows no attributes of operations, so these are named."""
+def ignored_scope(model: ov.Model, wanted: Ignored, more: Sequence[str] = ()) -> nncf.IgnoredScope:
+    """What NNCF leaves in float, and `more` names. It knows no attributes of operations, so these are named."""
     scope, kinds = wanted.scope, wanted.operations
     with_attributes = [one for one in kinds if one.attributes]
     named = [
@@ -123,7 +123,7 @@ def ignored_scope(model: ov.Model, wanted: Ignored) -> nncf.IgnoredScope:
     ]
     here = ignored.spelled(model, scope)
     return nncf.IgnoredScope(
-        names=[here.get(name, name) for name in scope if not name.startswith(ignored.PATTERN)] + named,
+        names=[here.get(name, name) for name in scope if not name.startswith(ignored.PATTERN)] + named + [*more],
         patterns=[name.removeprefix(ignored.PATTERN) for name in scope if name.startswith(ignored.PATTERN)],
         types=[one.type for one in kinds if not one.attributes],
         validate=False,  # `ignored.unmatched` has looked already, also inside branches

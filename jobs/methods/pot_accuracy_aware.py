@@ -303,7 +303,7 @@ def _optimised(quantized: Quantized, model: ov.Model, found: dict[str, str]) -> 
     model = model.clone()
     nncf_groups.store_weights(model)
     quantizers = sum(op.get_type_name() == "FakeQuantize" for op in ignored.operations(model))
-    return Optimised(model, {**quantized.applied, **found, "quantizers": str(quantizers)})
+    return Optimised(model, {**quantized.applied, **found, "quantizers": str(quantizers)}, notes=quantized.notes)
 
 
 def cost(optimised: Optimised, options: PotAccuracyAware, *, calibration: int, validation: int) -> Cost:

@@ -9,13 +9,13 @@ changed; its list of operations that a transformer keeps in float is shorter tha
 follows absolute values, also where `max` is asked for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import openvino as ov
 
-from jobs import events, fields, ignored, nncf_engine, pot_ranges
+from jobs import events, fields, ignored, nncf_engine, post_processing, pot_ranges
 from jobs.errors import BadDataset, BadOption, BadOutputs, JobError, UnsupportedModel
 from jobs.formats import is_out_of_memory, sentence
 from jobs.methods import Array, Cost, Method, Optimised, Prepared
@@ -34,6 +34,7 @@ def apply(prepared: Prepared, options: PotDefault, emit: events.Emit) -> Optimis
         model=quantized.model,
         applied={**quantized.applied, "quantizers": str(quantized.quantizers)},
         config_keys=ignored.keys(prepared.model, options.ignored),
+        notes=quantized.notes,
     )
 
 
@@ -47,12 +48,15 @@ class Quantized:
     quantizers: int
     applied: Mapping[str, str]
     """The settings really used."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of it."""
 
 
 def quantize(prepared: Prepared, options: Quantization, emit: events.Emit, *, float_weights: bool = False) -> Quantized:
     """What DefaultQuantization does. With `float_weights` they are rounded, but not stored in 8 bits yet."""
     plan = _plan(prepared, options)
     weights, activations = plan.weights, plan.activations
+    spared = post_processing.operations(prepared.model)
     graphs: list[ov.Model] = []
     with nncf_engine.running(
         _progress(plan, emit),
@@ -61,9 +65,14 @@ def quantize(prepared: Prepared, options: Quantization, emit: events.Emit, *, fl
         every_bias=options.apply_for_all_nodes,
         quantizing=graphs.append if float_weights else None,
     ):
-        model = _quantize(prepared, plan, options, float_weights)
-    quantizers = _require_quantized(model)
-    return Quantized(model, graphs[0] if graphs else prepared.model, quantizers, _applied(plan, options))
+        model = _quantize(prepared, plan, options, float_weights, [op.friendly_name for op in spared])
+    return Quantized(
+        model,
+        aligned=graphs[0] if graphs else prepared.model,
+        quantizers=_require_quantized(model),
+        applied={**_applied(plan, options), **({"ignored.post_processing": str(len(spared))} if spared else {})},
+        notes=(post_processing.note(spared),) if spared else (),
+    )
 
 
 # --- what to ask of NNCF
@@ -114,7 +123,9 @@ def unmatched(model: ov.Model, options: Quantization) -> tuple[str, ...]:
 # --- asking
 
 
-def _quantize(prepared: Prepared, plan: Plan, options: Quantization, float_weights: bool) -> ov.Model:
+def _quantize(
+    prepared: Prepared, plan: Plan, options: Quantization, float_weights: bool, spared: Sequence[str]
+) -> ov.Model:
     try:
         return nncf.quantize(
             nncf_engine.copy(prepared.model),
@@ -124,7 +135,7 @@ def _quantize(prepared: Prepared, plan: Plan, options: Quantization, float_weigh
             subset_size=plan.images,
             fast_bias_correction=options.use_fast_bias,
             model_type=nncf.ModelType(options.model_type) if options.model_type else None,
-            ignored_scope=nncf_engine.ignored_scope(prepared.model, options.ignored),
+            ignored_scope=nncf_engine.ignored_scope(prepared.model, options.ignored, spared),
             advanced_parameters=_advanced(plan, options, float_weights),
         )
     except JobError:
