@@ -291,4 +291,4 @@ CAMVID = of(
     ]
 )
 """The 31 classes of CamVid by their colours."""
-KNOWN = (VOC, CITYSCAPES, CAMVID)
+KNOWN = (VOC, CAMVID, CITYSCAPES)

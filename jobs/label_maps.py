@@ -168,12 +168,11 @@ def turn(image: Head, mask: Head) -> int | None:
 
 
 def _alike(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether one is the other in another scale, but for the rounding of half a pixel."""
-    if one == other:
-        return True
-    (small_height, small_width), (height, width) = sorted((one, other))
-    scale = max(height / small_height, width / small_width)
-    return abs(small_height * scale - height) <= scale and abs(small_width * scale - width) <= scale
+    """Whether one is the other in another scale, which rounds both sides to whole pixels."""
+    small, large = sorted((one, other))
+    lowest = max(length / (side + 0.5) for side, length in zip(small, large, strict=True))
+    highest = min(length / (side - 0.5) for side, length in zip(small, large, strict=True))
+    return lowest <= highest
 
 
 # --- kept small

@@ -207,8 +207,8 @@ def unpadded(numbers: Map, entry: ImageInput, size: tuple[int, int]) -> Map:
 def _part(have: int, whole: int, part: int, centred: bool) -> slice:
     """Where `part` of `whole` pixels lie in a map of `have`."""
     start = (whole - part) // 2 if centred else 0
-    first = round(start * have / whole)
-    return slice(first, max(first + 1, round((start + part) * have / whole)))
+    first, end = (int(edge * have / whole + 0.5) for edge in (start, start + part))
+    return slice(first, max(first + 1, end))
 
 
 def _with_void(numbers: Map, height: int, width: int) -> Map:

@@ -30,6 +30,7 @@ _AT_ONCE = 256  # files on their way through the threads
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 _MASKS = re.compile(
+    r"(segmentation|semantic|pixel|colou?r|index|png)?"
     r"(masks?|labels?|lbl|annot|annots|annotations?|gt|gts|groundtruths?|segs?|segmentations?|segmentationclass(aug|raw)?"
     r"|gtfine|gtcoarse|trimaps?|labelmaps?|labeledapprovedfull)"
 )
@@ -307,8 +308,11 @@ def _look(pair: _Pair) -> _Seen | None:
 def _target(pair: _Pair, name: str, coding: Coding, seen: _Seen | None) -> LabelMap:
     assert pair.heads is not None
     pixels: Counter[int] = Counter()
-    for code, found in (seen.pixels if seen else Counter[int]()).items():
-        pixels[coding.number(seen.kind, code, seen.palette.get(code)) if seen else VOID] += found
+    if seen is not None and seen.kind == Kind.COLOUR and not coding.coloured:  # one value in three channels
+        seen = _Seen(Kind.GREY, Counter({colour & 255: found for colour, found in seen.pixels.items()}))
+    if seen is not None:
+        for code, found in seen.pixels.items():
+            pixels[coding.number(seen.kind, code, seen.palette.get(code))] += found
     known = tuple(sorted((number, found) for number, found in pixels.items() if number != VOID))
     return LabelMap(pair.mask, name, coding, label_maps.turn(*pair.heads) or 1, known)
 

@@ -95,12 +95,16 @@ class _Reading:
     """Answers on their way to predictions: read in threads a handful at a time, kept in order."""
 
     _HANDFUL = 16  # small answers are read faster than threads can talk
+    _HANDFUL_BYTES = 4 << 20  # large ones, such as maps, go to the threads one by one
+    _WAITING_BYTES = 128 << 20  # of answers in the threads
 
     def __init__(self, bound: Bound, sizes: Sequence[Size], scratch: Path) -> None:
         self._bound, self._sizes = bound, sizes
         self._threads = ThreadPoolExecutor(min(4, len(os.sched_getaffinity(0))))
         self._handful: list[_Answer] = []
-        self._waiting: deque[Future[list[tuple[int, Prediction | None]]]] = deque()
+        self._held = 0  # bytes in the handful
+        self._waiting: deque[tuple[Future[list[tuple[int, Prediction | None]]], int]] = deque()
+        self._waiting_bytes = 0
         self._early: dict[int, Prediction | None] = {}
         self._found = Predictions(scratch)
         self._next = self._bad = 0
@@ -113,10 +117,12 @@ class _Reading:
 
     def add(self, row: int, request: ov.InferRequest) -> None:
         """Take the answer of a request that is done; it will be used again, so its outputs are copied."""
-        self._handful.append((row, [request.get_output_tensor(place).data.copy() for place in self._bound.outputs]))
-        if len(self._handful) == self._HANDFUL:
+        outputs = [request.get_output_tensor(place).data.copy() for place in self._bound.outputs]
+        self._handful.append((row, outputs))
+        self._held += sum(output.nbytes for output in outputs)
+        if len(self._handful) == self._HANDFUL or self._held > self._HANDFUL_BYTES:
             self._pass_on()
-            while len(self._waiting) > 4:
+            while len(self._waiting) > 4 or (len(self._waiting) > 1 and self._waiting_bytes > self._WAITING_BYTES):
                 self._take()
 
     def finish(self) -> Predictions:
@@ -130,15 +136,18 @@ class _Reading:
         return self._found
 
     def _pass_on(self) -> None:
-        self._waiting.append(self._threads.submit(self._read, self._handful))
-        self._handful = []
+        self._waiting.append((self._threads.submit(self._read, self._handful), self._held))
+        self._waiting_bytes += self._held
+        self._handful, self._held = [], 0
 
     def _read(self, answers: list[_Answer]) -> list[tuple[int, Prediction | None]]:
         sizes, read = self._sizes, self._bound.read
         return [(row, read(outputs, sizes[row]) if _finite(outputs) else None) for row, outputs in answers]
 
     def _take(self) -> None:
-        self._early.update(self._waiting.popleft().result())
+        future, held = self._waiting.popleft()
+        self._early.update(future.result())
+        self._waiting_bytes -= held
         while self._next in self._early:
             prediction = self._early.pop(self._next)
             self._next += 1

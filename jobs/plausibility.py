@@ -3,20 +3,23 @@
 from dataclasses import replace
 from pathlib import Path
 
-from jobs import data, measure, stats
+from jobs import data, measure, stats, titles
 from jobs.division import spread
 from jobs.findings import Problem
 from jobs.image_input import ImageInput
+from jobs.numbers import percent
 from jobs.pair import Pair
 from jobs.tasks import Scores
 
 _IMAGES = 64
 _SURE = 0.01  # p below which a difference is none of chance's
+_WORTH_SAYING = 0.02  # gained on the primary metric
 
 
 def is_guessing(pair: Pair, value: float) -> bool:
     """Whether so much on the primary metric is hardly more than guessing reaches."""
-    return value <= 1.5 * pair.task.chance(pair.bound)
+    chance = pair.task.chance(pair.bound)
+    return value <= min(1.5 * chance, chance + 0.1 * (1 - chance))
 
 
 def doubts(pair: Pair, device: str, scratch: Path) -> list[Problem]:
@@ -39,40 +42,43 @@ def doubts(pair: Pair, device: str, scratch: Path) -> list[Problem]:
     as_set = tried(pair.entry)
     if pair.entry.channels == 3:
         swapped = tried(replace(pair.entry, reverse=not pair.entry.reverse))
-        if _better(swapped, as_set):
-            return [_swap(pair.entry, as_set, swapped, len(few))]
-    if is_guessing(pair, _right(as_set)):
-        return [_guessing(as_set, len(few))]
+        if _better(swapped, as_set) and _value(pair, swapped) - _value(pair, as_set) >= _WORTH_SAYING:
+            return [_swap(pair, as_set, swapped, len(few))]
+    if is_guessing(pair, _value(pair, as_set)):
+        return [_guessing(pair, as_set, len(few))]
     return []
 
 
-def _right(scores: Scores) -> float:
-    """Share of images answered right."""
-    return float(scores.per_image.mean())
+def _value(pair: Pair, scores: Scores) -> float:
+    """Of the primary metric."""
+    return scores.metrics[pair.task.metrics[0].name]
 
 
 def _better(one: Scores, other: Scores) -> bool:
-    """Exact McNemar test on the images that only one of them answers right."""
+    """Exact McNemar test on the images that one of them answers better, on their number alone."""
     difference = one.per_image - other.per_image
     gained, lost = int((difference > 0).sum()), int((difference < 0).sum())
     return gained > lost and stats.mcnemar(lost, gained) < _SURE
 
 
-def _swap(entry: ImageInput, as_set: Scores, swapped: Scores, images: int) -> Problem:
-    wish = "off" if entry.reverse else "on"
+def _swap(pair: Pair, as_set: Scores, swapped: Scores, images: int) -> Problem:
+    wish = "off" if pair.entry.reverse else "on"
+    title = titles.metric(pair.task.metrics[0].name)
     return Problem(
         level="warning",
         where="settings",
-        message=f"With red and blue swapped, the original is right on {_right(swapped):.0%} of {images} images"
-        f" instead of {_right(as_set):.0%}.",
+        message=f"{title} of the original is {percent(_value(pair, as_set), 0)} on {images} images, and would be"
+        f" {percent(_value(pair, swapped), 0)} with red and blue swapped.",
         hint=f"Turn “Blue first” (reverse_input_channels) {wish}, unless you know better.",
     )
 
 
-def _guessing(as_set: Scores, images: int) -> Problem:
+def _guessing(pair: Pair, as_set: Scores, images: int) -> Problem:
+    title = titles.metric(pair.task.metrics[0].name)
     return Problem(
         level="warning",
         where="settings",
-        message=f"The original is right on only {_right(as_set):.0%} of {images} images, hardly more than guessing.",
+        message=f"{title} of the original is only {percent(_value(pair, as_set), 0)} on {images} images, hardly more"
+        " than guessing.",
         hint="Check the order of labels and of colours, mean and scale: then any number below would mean nothing.",
     )

@@ -45,9 +45,10 @@ def test_model_that_says_nothing_is_asked_about(tmp_path: Path) -> None:
 
 def test_model_of_no_task_is_told_so(tmp_path: Path) -> None:
     entry = ops.parameter([1, 3, 8, 8], np.float32)
-    found = ask(tmp_path / "check", tiny.save(ov.Model([ops.relu(entry)], [entry]), tmp_path / "model"), "model")
+    folded = ops.reshape(ops.relu(entry), ops.constant([1, 3, 2, 4, 8]), False)
+    found = ask(tmp_path / "check", tiny.save(ov.Model([folded], [entry]), tmp_path / "model"), "model")
     assert found.blocked and found.model and not found.tasks
-    assert any(problem.kind == "wrong_task" and "1×3×8×8" in problem.message for problem in found.problems)
+    assert any(problem.kind == "wrong_task" and "1×3×2×4×8" in problem.message for problem in found.problems)
 
 
 def test_broken_model_is_a_problem(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_model_that_makes_sense_raises_no_doubt(tmp_path: Path) -> None:
 
 def test_colours_the_wrong_way_are_noticed(tmp_path: Path) -> None:
     (doubt,) = doubts(tmp_path, model_settings={"reverse_input_channels": "true"})
-    assert "red and blue swapped" in doubt.message and "100%" in doubt.message
+    assert "red and blue swapped" in doubt.message and "100\u00a0%" in doubt.message
     assert "reverse_input_channels" in doubt.hint and "off" in doubt.hint
 
 
