@@ -5,7 +5,7 @@ from pathlib import Path
 from jobs import plausibility, spec
 from jobs.findings import Problem
 from jobs.pair import open_pair
-from tests.jobs import tiny
+from tests.jobs import scenes, tiny
 
 
 def doubts(tmp_path: Path, **more: object) -> list[Problem]:
@@ -32,3 +32,15 @@ def test_labels_in_the_wrong_order_are_guessing(tmp_path: Path) -> None:
 def test_images_without_labels_cannot_raise_doubt(tmp_path: Path) -> None:
     dataset = tiny.pictures(tmp_path / "loose", labelled=False)
     assert doubts(tmp_path, dataset=dataset, model_settings={"reverse_input_channels": "true"}) == []
+
+
+def test_detector_of_other_labels_is_guessing(tmp_path: Path) -> None:
+    model = scenes.ssd(labels="red blue green")
+    (doubt,) = doubts(tmp_path, model=model, dataset=scenes.dataset(tmp_path / "scenes"), task="detection")
+    assert "mAP" in doubt.message and "guessing" in doubt.message
+
+
+def test_detector_with_colours_the_wrong_way_is_noticed(tmp_path: Path) -> None:
+    model, dataset = scenes.ssd(reverse_input_channels="True"), scenes.dataset(tmp_path / "scenes", each=24)
+    (doubt,) = doubts(tmp_path, model=model, dataset=dataset, task="detection")
+    assert "red and blue swapped" in doubt.message and "mAP" in doubt.message
