@@ -267,7 +267,7 @@ def _size(model: ov.Model) -> Size:
 
 
 _SUPPRESSING = ("NonMaxSuppression", "MulticlassNms", "MatrixNms", "DetectionOutput", "NMSRotated", "ExperimentalDet")
-_QUERIES = 300
+QUERIES = 300
 """Boxes that a model may give without suppression inside before they are taken for all its candidates."""
 
 
@@ -322,7 +322,7 @@ class Detector:
         """Boxes [k, 4] float32, labels [k] int64 and scores [k] float32, from the outputs in the order of `outputs`."""
         by_name = dict(zip(self._names, outputs, strict=True))
         seen = (min(size), min(size)) if self._crop else size
-        factor = _magnified(seen)
+        factor = magnified(seen)
         found = self._wrapper.read(by_name, (seen[0] * factor, seen[1] * factor))
         boxes = np.asarray(found.bboxes, np.float32).reshape(-1, 4) / factor
         if self._crop:
@@ -335,10 +335,10 @@ class Detector:
 def _is_raw(model: ov.Model) -> bool:
     """Whether a model of boxes and labels leaves suppression to whoever reads it."""
     counts = [shape[-2] for _, shape in outputs_of(model) if len(shape) in (2, 3) and shape[-1] == 5]
-    return bool(counts) and max(counts) > _QUERIES and not suppresses(model)
+    return bool(counts) and max(counts) > QUERIES and not suppresses(model)
 
 
-def _magnified(size: Size) -> int:
+def magnified(size: Size) -> int:
     """Model API rounds to whole pixels and holds areas in 32 bits: so it is told of an image so many times larger."""
     return 1 << max(0, int(math.log2(math.sqrt((2**31 - 1) / max(1, size[0] * size[1])))))
 

@@ -80,7 +80,7 @@ def shown(names: Sequence[str], most: int = 8) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
-_BACKGROUND = ("background", "bg", "bkg", "backgroundlbl", "otxemptylbl", "otxbg", "emptylbl")
+_BACKGROUND = ("background", "bg", "bkg", "backgroundlbl", "otxemptylbl", "getituneemptylbl", "otxbg", "emptylbl")
 
 
 _UNTOLD = 100

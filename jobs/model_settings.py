@@ -19,7 +19,7 @@ MODEL_TYPES: Mapping[str, tuple[str, ...]] = {
         *("SSD", "YOLOX", "YOLOv5", "YOLOv7", "YOLOv8", "YOLOv10", "YOLO11", "YOLOv4", "YOLO", "YOLOF"),
         *("FastestDet", "YuNet"),
     ),
-    TaskName.INSTANCE_SEGMENTATION: ("MaskRCNN", "YOLO-seg"),
+    TaskName.INSTANCE_SEGMENTATION: ("MaskRCNN", "YOLO-seg", "YOLO26-seg", "DETRInstSeg"),
 }
 """How outputs are to be read, by the names of Model API and of `jobs.detectors`; where there is but one way, it need
 not be said."""

@@ -1,10 +1,11 @@
-"""Models that find objects with their masks: which kind one is, and what it says of an image as boxes and masks.
+"""Models that find objects with their masks: which kind one is, and what it says of an image.
 
-Model API reads the outputs; masks are made one at a time and kept as run lengths, since a hundred of them in the size
-of a photograph take a gigabyte.
+Model API reads the outputs. Boxes are left as exact as the model gives them; a mask is made when it is asked for, since
+a hundred of them in the size of a photograph take a gigabyte.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,44 +13,80 @@ import openvino as ov
 from model_api.models.instance_segmentation import MaskRCNNModel
 from model_api.models.yolo_seg import YOLOSeg
 
-from jobs import detectors, formats, labels, masks, non_maximum
+from jobs import detectors, formats, labels, non_maximum, placement, planes
 from jobs.detectors import FLOOR, MOST, Kind, Outputs, Size
 from jobs.errors import UnsupportedModel, WrongTask
 from jobs.image_input import ImageInput
+from jobs.placement import Placement
 from jobs.predictions import Array
+from jobs.segmenter_wrappers import YOLO26Seg
 from jobs.wrapper import Wrapper
+
+_SMALL = 64
+"""Side of an object's mask from which on it is taken for one of the whole image."""
+
+
+def _planes(outputs: Outputs) -> tuple[int, ...]:
+    """The two sides of the masks of a model that gives boxes with scores, labels and masks, with or without a batch;
+    nothing when it gives something else."""
+    shapes = sorted((shape for _, shape in outputs), key=len)
+    ranks = tuple(len(shape) for shape in shapes)
+    return shapes[2][-2:] if ranks in ((1, 2, 3), (2, 3, 4)) and shapes[1][-1] == 5 else ()
 
 
 def _is_mask_rcnn(outputs: Outputs, size: Size) -> bool:
-    shapes = sorted((shape for _, shape in outputs), key=len)
-    if len(shapes) != 3:
-        return False
-    found, boxes, planes = shapes
-    return (len(found), len(boxes), len(planes)) in ((1, 2, 3), (2, 3, 4)) and boxes[-1] == 5
+    sides = _planes(outputs)
+    return bool(sides) and max(sides) <= _SMALL
+
+
+def _is_detr(outputs: Outputs, size: Size) -> bool:
+    sides = _planes(outputs)
+    return bool(sides) and max(sides) > _SMALL
+
+
+def _yolo(outputs: Outputs) -> tuple[tuple[int, ...], int]:
+    """The shape of what is found, [1, a, b], and the number of prototypes; zeros when a model is none."""
+    shapes = {len(shape): shape for _, shape in outputs}
+    return (shapes[3], shapes[4][1]) if len(outputs) == 2 and set(shapes) == {3, 4} else ((0, 0, 0), 0)
+
+
+def _yolo_classes(outputs: Outputs) -> int:
+    (_, values, _), prototypes = _yolo(outputs)
+    return max(0, values - 4 - prototypes)
 
 
 def _is_yolo(outputs: Outputs, size: Size) -> bool:
     return _yolo_classes(outputs) > 0
 
 
-def _yolo_classes(outputs: Outputs) -> int:
-    """Of [1, 4 + classes + coefficients, cells] and prototypes [1, coefficients, h, w]; 0 when they are none."""
-    shapes = {len(shape): shape for _, shape in outputs}
-    if len(outputs) != 2 or set(shapes) != {3, 4}:
-        return 0
-    return max(0, shapes[3][1] - 4 - shapes[4][1])
+def _is_yolo26(outputs: Outputs, size: Size) -> bool:
+    (_, rows, values), prototypes = _yolo(outputs)
+    return prototypes > 0 and values == 6 + prototypes and rows <= detectors.QUERIES
+
+
+def _unknown(outputs: Outputs) -> None:
+    return None
 
 
 KINDS = (
-    Kind("MaskRCNN", "boxes with scores, labels, and a small mask for each", _is_mask_rcnn, lambda outputs: None),
+    Kind("MaskRCNN", "boxes with scores, labels, and a small mask for each", _is_mask_rcnn, _unknown),
+    Kind("DETRInstSeg", "boxes with scores, labels, and for each a mask of the whole image", _is_detr, _unknown),
+    Kind(
+        YOLO26Seg.__model__,
+        "1 × boxes × (box, score, class, coefficients), and prototypes of masks",
+        _is_yolo26,
+        _unknown,
+        detectors.ULTRALYTICS,
+    ),
     Kind(
         "YOLO-seg",
-        "1 × (box, classes, coefficients) × cells, and prototypes of masks",
+        "1 × (box, classes, coefficients) × boxes, and prototypes of masks",
         _is_yolo,
         _yolo_classes,
         detectors.ULTRALYTICS,
     ),
 )
+"""The first whose outputs look so is meant by a model that does not say what it is."""
 _VAGUE = ("", "yolo")
 """Model types that leave open how outputs are to be read; Ultralytics calls all its models YOLO."""
 
@@ -98,20 +135,36 @@ def prepared(model: ov.Model, settings: Mapping[str, str]) -> dict[str, str]:
     return {**kind.prepared, **{key: value for key, value in settings.items() if value.strip()}}
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a model says of an image."""
+
+    boxes: Array
+    """[k, 4] float32 x0, y0, x1, y1 in pixels of the image"""
+    labels: Array
+    """[k] int64"""
+    scores: Array
+    """[k] float32"""
+    mask: Callable[[int], bytes]
+    """The mask of one of them in the size of the image, as COCO's RLE."""
+
+
 class Segmenter:
-    """What a model says of an image: boxes in pixels of the image, labels, scores, and masks as COCO's RLE."""
+    """A model that finds objects with their masks, read."""
 
     def __init__(self, model: ov.Model, entry: ImageInput, settings: Mapping[str, str], kind: Kind) -> None:
         """Raises UnsupportedModel, BadOption."""
         said = {key: value for key, value in settings.items() if key not in ("labels", "label_info")}
         said |= {"confidence_threshold": str(FLOOR), "postprocess_semantic_masks": "False"}
-        self._wrapper = Wrapper(_without_extra(model), entry, said, kind.name)
-        self.threshold = detectors.threshold(type(self._wrapper.model), settings)
         self.outputs = _wanted(model)
         """Places of the outputs that are read."""
+        self._wrapper = Wrapper(_without_extra(model), entry, said, kind.name)
+        self._entry = entry
+        self.threshold = detectors.threshold(type(self._wrapper.model), settings)
         self.classes = kind.classes(detectors.outputs_of(model)) or None
         """How many it knows; None where its outputs do not tell."""
-        self._yolo = isinstance(self._wrapper.model, YOLOSeg)
+        self._yolo = isinstance(self._wrapper.model, (YOLOSeg, YOLO26Seg))
+        self._has_small_masks = isinstance(self._wrapper.model, MaskRCNNModel)
         names = formats.labels(settings)
         # Model API counts from 1, as OTX does, whose first label stands for no object.
         self.first = 0 if self._yolo else 1
@@ -120,18 +173,32 @@ class Segmenter:
         if self._yolo:
             _quicken(self._wrapper.model)
 
-    def __call__(self, outputs: Sequence[Array], size: Size) -> tuple[Array, Array, Array, list[bytes]]:
-        """Boxes [k, 4] float32, labels [k] int64, scores [k] float32, and k masks."""
-        named_ = dict(zip(self._wrapper.names, outputs, strict=True))
-        if not self._yolo:
-            named_ = _surest(named_)
-        found = self._wrapper.read(named_, size)
-        boxes = np.asarray(found.bboxes, np.float32).reshape(-1, 4)
-        numbers = np.asarray(found.labels, np.int64) - self._shift
-        scores = np.clip(np.asarray(found.scores, np.float32), 0, 1)
-        planes = found.masks if self._yolo else [_pasted(box, small, size) for box, small in _each(found)]
-        sound = [place for place, rle in enumerate(planes) if masks.area(rle, size)]
-        return boxes[sound], numbers[sound], scores[sound], [planes[place] for place in sound]
+    def __call__(self, outputs: Sequence[Array], size: Size) -> Found:
+        """Outputs in the order of `outputs`, for one image of this size."""
+        # An image of the input's own size, so that Model API leaves boxes where they are.
+        factor = detectors.magnified((self._entry.height, self._entry.width))
+        seen = (self._entry.height * factor, self._entry.width * factor)
+        found = self._wrapper.read(dict(zip(self._wrapper.names, outputs, strict=True)), seen)
+        place = placement.of(self._entry, size)
+        boxes = place.boxes(np.asarray(found.bboxes).reshape(-1, 4) / factor)
+        return Found(
+            place.inside(boxes),
+            np.asarray(found.labels, np.int64) - self._shift,
+            np.clip(np.asarray(found.scores, np.float32), 0, 1),
+            lambda number: self._mask(found.masks[number], boxes[number], place),
+        )
+
+    def _mask(self, plane: Any, box: Array, place: Placement) -> bytes:
+        left, top, right, bottom = box.tolist()
+        own = (left, top, right, bottom)
+        if self._has_small_masks:
+            return planes.mask(plane, own, own, place.size, 0.5)
+        whole = place.whole(self._entry.height, self._entry.width)
+        if self._yolo:
+            coefficients, prototypes = plane
+            return planes.mask(np.tensordot(coefficients, prototypes, 1), whole, own, place.size, 0)
+        # Half is zero then, which is also what there is outside: the edge of the input is no edge of an object.
+        return planes.mask(plane - 0.5, whole, (0, 0, place.size[1], place.size[0]), place.size, 0)
 
 
 def _without_extra(model: ov.Model) -> ov.Model:
@@ -145,40 +212,13 @@ def _wanted(model: ov.Model) -> tuple[int, ...]:
     return tuple(place for place, port in enumerate(model.outputs) if detectors.name_of(port) in names)
 
 
-def _surest(outputs: Mapping[str, Array]) -> dict[str, Array]:
-    """As many as count: a model may give five hundred, most of them nothing."""
-    boxes = next(one for one in outputs.values() if one.shape[-1] == 5 and one.ndim in (2, 3))
-    scores = boxes.reshape(-1, 5)[:, 4]
-    chosen = np.argsort(-scores, kind="stable")[:MOST]
-    axis = boxes.ndim - 2
-    return {name: np.take(one, chosen, axis) for name, one in outputs.items()}
-
-
-def _each(found: Any) -> Sequence[tuple[Array, Array]]:
-    return list(zip(found.bboxes, found.masks, strict=True))
-
-
-def _pasted(box: Array, small: Array, size: Size) -> bytes:
-    """A small mask put where its box is."""
-    whole: Array = MaskRCNNModel._postprocess_single_mask(None, box, small, *size)
-    return masks.encode(whole)
-
-
 def _quicken(model: Any) -> None:
-    """Suppress as detectors do, and make masks one at a time."""
-    whole = type(model)._decode_masks
+    """Suppress as detectors do, and leave masks to who wants them."""
     together, overlap = bool(model.params.agnostic_nms), float(model.params.iou_threshold)
 
     def suppressed(boxes: Array, scores: Array, labels: Array, **_: Any) -> Array:
         return non_maximum.keep(boxes, scores, labels, overlap, together=together, most=MOST)
 
-    def decoded(coefficients: Array, prototypes: Array, boxes: Array, meta: dict[str, Any]) -> list[bytes]:
-        def one(row: slice) -> Array:
-            found: list[Array] = whole(model, coefficients[row], prototypes, boxes[row], meta)
-            return found[0]
-
-        return [masks.encode(one(slice(i, i + 1))) for i in range(len(coefficients))]
-
     model._calculate_nms = suppressed
-    model._decode_masks = decoded
+    model._decode_masks = lambda coefficients, prototypes, boxes, meta: [(row, prototypes) for row in coefficients]
     model.get_label_name = str

@@ -55,13 +55,18 @@ def bind(model: ov.Model, settings: Mapping[str, str], dataset: Dataset) -> Boun
 
 
 def _read(segmenter: Segmenter, wanted: NDArray[np.bool_], outputs: Sequence[Array], size: Size) -> Prediction:
-    """Boxes [k, 4], labels [k], scores [k], where each mask ends [k], and all masks, of wanted labels, surest first."""
-    boxes, found, scores, rles = segmenter(outputs, size)
-    known = (found >= 0) & (found < len(wanted))
-    known[known] = wanted[found[known]]
+    """Boxes [k, 4], labels [k], scores [k], where each mask ends [k], and all masks, of wanted labels, surest first.
+
+    Those without a pixel are left out.
+    """
+    found = segmenter(outputs, size)
+    known = (found.labels >= 0) & (found.labels < len(wanted))
+    known[known] = wanted[found.labels[known]]
     order = np.flatnonzero(known)
-    order = order[np.argsort(-scores[order], kind="stable")][: detectors.MOST]
-    return boxes[order], found[order], scores[order], *masks.pack([rles[place] for place in order])
+    order = order[np.argsort(-found.scores[order], kind="stable")][: detectors.MOST]
+    rles = {place: found.mask(place) for place in order.tolist()}
+    seen = [place for place, rle in rles.items() if masks.area(rle, size)]
+    return found.boxes[seen], found.labels[seen], found.scores[seen], *masks.pack([rles[place] for place in seen])
 
 
 def truth(samples: Sequence[Sample], bound: Bound) -> list[Objects]:

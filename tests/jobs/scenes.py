@@ -22,10 +22,12 @@ Square = tuple[int, int, str]
 """Row and column of the cell, and the colour."""
 
 
-def picture(squares: Sequence[Square], rng: np.random.Generator) -> Image.Image:
-    pixels = np.full((SIDE, SIDE, 3), 90.0)
+def picture(
+    squares: Sequence[Square], rng: np.random.Generator, size: tuple[int, int] = (SIDE, SIDE), cell: int = CELL
+) -> Image.Image:
+    pixels = np.full((*size, 3), 90.0)
     for row, column, colour in squares:
-        pixels[row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL] = COLOURS[colour]
+        pixels[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = COLOURS[colour]
     return Image.fromarray(np.clip(pixels + rng.normal(0, 6, pixels.shape), 0, 255).astype(np.uint8))
 
 
@@ -48,31 +50,40 @@ def anywhere(count: int, rng: np.random.Generator) -> list[list[Square]]:
 
 
 def coco(
-    folder: Path, scenes: Sequence[Sequence[Square]], *, split: str = "val", labels: Sequence[str] = LABELS
+    folder: Path,
+    scenes: Sequence[Sequence[Square]],
+    *,
+    split: str = "val",
+    labels: Sequence[str] = LABELS,
+    size: tuple[int, int] = (SIDE, SIDE),
+    cell: int = CELL,
 ) -> Path:
-    """A COCO dataset of them, or another split of it. `labels` are what the colours are called there."""
+    """A COCO dataset of them, or another split of it. `labels` are what the colours are called there.
+
+    Images have this size (height and width), and squares the size of a cell.
+    """
     rng = np.random.default_rng(1)
     (folder / "images" / split).mkdir(parents=True, exist_ok=True)
     (folder / "annotations").mkdir(exist_ok=True)
     annotations = []
     for number, squares in enumerate(scenes):
-        picture(squares, rng).save(folder / "images" / split / f"{split}-{number:03}.png")
+        picture(squares, rng, size, cell).save(folder / "images" / split / f"{split}-{number:03}.png")
         for row, column, colour in squares:
-            x, y = column * CELL, row * CELL
-            outline = [x, y, x + CELL, y, x + CELL, y + CELL, x, y + CELL]
+            x, y = column * cell, row * cell
+            outline = [x, y, x + cell, y, x + cell, y + cell, x, y + cell]
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": number,
                     "category_id": LABELS.index(colour) + 1,
-                    "bbox": [x, y, CELL, CELL],
-                    "area": CELL * CELL,
+                    "bbox": [x, y, cell, cell],
+                    "area": cell * cell,
                     "segmentation": [outline],
                     "iscrowd": 0,
                 }
             )
     images = [
-        {"id": number, "file_name": f"{split}-{number:03}.png", "width": SIDE, "height": SIDE}
+        {"id": number, "file_name": f"{split}-{number:03}.png", "width": size[1], "height": size[0]}
         for number in range(len(scenes))
     ]
     categories = [{"id": place + 1, "name": name} for place, name in enumerate(labels)]
@@ -141,29 +152,47 @@ def ssd(model_type: str = "ssd", **info: str) -> ov.Model:
     )
 
 
-def mask_rcnn(side: int = 28, **info: str) -> ov.Model:
-    """Boxes [1, n, 5], labels [1, n] and masks [1, n, side, side], as OTX exports it; squares fill their boxes."""
-    found = ssd("MaskRCNN", **{"labels": " ".join(("otx_empty_lbl", *LABELS)), **info})
+def mask_rcnn(side: int = 28, model_type: str = "MaskRCNN", batch: bool = True, **info: str) -> ov.Model:
+    """Boxes [1, n, 5], labels [1, n] and masks [1, n, side, side], as OTX exports it; squares fill their boxes.
+
+    Without a batch the first axis is missing, as it was in OTX 1.
+    """
+    found = ssd("")
     boxes, labels = (port.get_node().input_value(0) for port in found.outputs)
-    score = ops.gather(boxes, ops.constant([4]), ops.constant(2))
-    full = ops.multiply(ops.unsqueeze(score, ops.constant(3)), ops.constant(np.zeros((1, 1, side, side), np.float32)))
-    masks = ops.add(full, ops.constant(np.float32(1)))
+    score = ops.unsqueeze(ops.gather(boxes, ops.constant([4]), ops.constant(2)), ops.constant(3))
+    none = ops.constant(np.zeros((1, 1, side, side), np.float32))
+    masks = ops.add(ops.multiply(score, none), ops.constant(np.float32(1)))  # as many as there are boxes
     outputs = {"boxes": boxes.get_node(), "labels": labels.get_node(), "masks": masks}
+    if not batch:
+        outputs = {name: ops.squeeze(output, ops.constant([0])) for name, output in outputs.items()}
     info = {"labels": " ".join(("otx_empty_lbl", *LABELS)), **info}
-    return _model(found.get_parameters()[0], outputs, "MaskRCNN", **info)
+    return _model(found.get_parameters()[0], outputs, model_type, **info)
 
 
-def yolo_seg(**info: str) -> ov.Model:
+def yolo_seg(model_type: str = "YOLO", **info: str) -> ov.Model:
     """[1, 4 + 3 + 2, cells] and prototypes [1, 2, side / 4, side / 4], as Ultralytics exports it."""
     entry, scores = _scores()
     corners = _boxes()
     boxes = np.concatenate([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1).T[None]
     coefficients = np.ones((1, 2, CELLS * CELLS), np.float32)
     found = ops.concat([ops.constant(boxes), scores, ops.constant(coefficients)], 1)
-    prototypes = ops.constant(np.full((1, 2, SIDE // 4, SIDE // 4), 9, np.float32))
-    return _model(
-        entry, {"output0": found, "output1": ops.add(prototypes, ops.constant(np.float32(0)))}, "YOLO", **info
-    )
+    return _model(entry, {"output0": found, "output1": _prototypes()}, model_type, **info)
+
+
+def yolo26_seg(model_type: str = "YOLO", **info: str) -> ov.Model:
+    """[1, n, 6 + 2] and prototypes [1, 2, side / 4, side / 4], as Ultralytics exports it since YOLO26."""
+    found = ssd("")
+    boxes, labels = (port.get_node().input_value(0) for port in found.outputs)
+    label = ops.unsqueeze(ops.convert(labels, "f32"), ops.constant(2))
+    rows = ops.concat([boxes, label, ops.add(ops.multiply(label, np.float32(0)), np.float32(1))], 2)
+    rows = ops.concat([rows, ops.gather(rows, ops.constant([6]), ops.constant(2))], 2)
+    return _model(found.get_parameters()[0], {"output0": rows, "output1": _prototypes()}, model_type, **info)
+
+
+def _prototypes() -> ov.Node:
+    """All that lies in a box belongs to its object."""
+    half = ops.constant(np.full((1, 2, SIDE // 4, SIDE // 4), 4, np.float32))
+    return ops.add(half, ops.constant(np.float32(1)))
 
 
 def detection_output(model_type: str = "ssd", **info: str) -> ov.Model:
