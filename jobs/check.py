@@ -246,10 +246,11 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
         )
         return Findings(problems=tuple(problems))
     problems += _elsewhere(pair, wanted)
-    rehearsed, seen = _rehearse(pair, wanted, directory, scratch)
+    rehearsed, seen, notes = _rehearse(pair, wanted, directory, scratch)
     seconds = {"read": opened, **rehearsed}
     problems += plausibility.doubts(pair, wanted.device, scratch)
     problems += _at_most(wanted)
+    problems += [Problem(level="info", where="settings", message=note) for note in notes]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     entry = pair.entry
     images = len(pair.division.calibration) + len(pair.division.validation)
@@ -289,8 +290,9 @@ def _at_most(wanted: JobSpec) -> list[Problem]:
 
 def _rehearse(
     pair: Pair, wanted: JobSpec, directory: Path, scratch: Path
-) -> tuple[dict[str, float], tuple[Picture, ...]]:
-    """Seconds that each stage after reading will take, by what it takes on a few images; what the original sees."""
+) -> tuple[dict[str, float], tuple[Picture, ...], tuple[str, ...]]:
+    """Seconds that each stage after reading will take, by what it takes on a few images; what the original sees; what
+    the method has to say."""
     few = (pair.division.calibration or pair.division.validation)[:_REHEARSED]
     decode, decoded = _timed(lambda: data.decode(few, pair.entry.resize, scratch))
     model = pair.entry.embed(pair.imported.model)
@@ -324,7 +326,7 @@ def _rehearse(
         "after": compile_after + an_answer * validation,
         "speed": min(wanted.speed_seconds, _SECONDS_OF_SPEED),
     }
-    return seconds, seen
+    return seconds, seen, optimised.notes
 
 
 def _seen(pair: Pair, compiled: ov.CompiledModel, directory: Path, scratch: Path) -> tuple[Picture, ...]:

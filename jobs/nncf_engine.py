@@ -95,7 +95,7 @@ def running(
         for module in _TRACKING:
             stack.enter_context(_replaced(module, "track", _tracking(progress)))
         for module in (quantize_ifmodel, quantize_model):
-            stack.enter_context(_replaced(module, "get_number_if_op", _branching))
+            stack.enter_context(_replaced(module, "get_number_if_op", branching))
         stack.enter_context(
             _replaced(OVStatisticsAggregator, "collect_statistics", nncf_statistics.collecting(progress))
         )
@@ -161,7 +161,7 @@ _WEIGHTY = (
 )
 
 
-def _branching(model: ov.Model) -> int:
+def branching(model: ov.Model) -> int:
     """In place of `get_number_if_op`: how many Ifs have a branch with something to make faster.
 
     For every If, NNCF shows the whole model every image once more, and then quantizes each branch for itself: minutes
@@ -173,7 +173,7 @@ def _branching(model: ov.Model) -> int:
 
 
 def _is_weighty(model: ov.Model) -> bool:
-    return any(op.get_type_name() in _WEIGHTY for op in model.get_ops()) or _branching(model) > 0
+    return any(op.get_type_name() in _WEIGHTY for op in model.get_ops()) or branching(model) > 0
 
 
 @contextlib.contextmanager
@@ -287,6 +287,7 @@ __all__ = [
     "Progress",
     "QuantizationMode",
     "QuantizationParameters",
+    "branching",
     "copy",
     "ignored_scope",
     "nncf",

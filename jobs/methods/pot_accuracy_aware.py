@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import openvino as ov
 
-from jobs import events, ignored, nncf_groups, numbers, titles
+from jobs import events, ignored, nncf_engine, nncf_groups, numbers, titles
 from jobs.errors import UnsupportedModel
 from jobs.methods import Cost, Evaluation, Method, Optimised, Prepared, Validation, pot_default
 from jobs.methods.pot_default import Quantized
@@ -255,7 +255,7 @@ class _Search:
         return f"Lost: {here}, {there}, which chose nothing. The result is measured on all of them."
 
     def _branches(self) -> tuple[str, ...]:
-        if not any(op.get_type_name() == "If" for op in self._prepared.model.get_ops()):
+        if not nncf_engine.branching(self._prepared.model):
             return ()
         return ("Layers inside the branches of an If stay quantized: they cannot be given back.",)
 

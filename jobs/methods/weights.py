@@ -98,7 +98,7 @@ def _notes(model: ov.Model, options: Weights, bits: Mapping[int, int]) -> tuple[
             "No layer could have 4 bits, so all have 8: convolutions and the last layer never have 4, and this model"
             " has no other matrix product with weights."
         )
-    if any(op.get_type_name() == "If" for op in model.get_ops()):
+    if nncf_engine.branching(model):
         notes.append("Weights inside the branches of an If stay as they were.")
     return tuple(notes)
 

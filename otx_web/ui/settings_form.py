@@ -27,7 +27,7 @@ METHODS: Mapping[str, tuple[str, str, str]] = {
     "weights": (
         "Weights only",
         "INT8 or INT4 weights",
-        "A quarter of the size or less with hardly any loss, but no faster. No images calibrate.",
+        "Half of an FP16 model or a quarter of an FP32 one, with hardly any loss, but no faster. No images calibrate.",
     ),
 }
 """Family, name and advice of each method, in the order in which they are offered."""

@@ -9,7 +9,7 @@ from openvino import opset13 as ops
 
 from jobs import check, findings, spec
 from jobs.findings import CheckRequest, Findings
-from jobs.spec import PotDefault, Source
+from jobs.spec import PotAccuracyAware, PotDefault, Source, Weights, WeightsMode
 from tests.jobs import tiny
 
 
@@ -117,3 +117,18 @@ def test_labels_that_do_not_fit_are_found_before_the_run(tmp_path: Path) -> None
 def test_outputs_that_are_no_numbers_are_found_before_the_run(tmp_path: Path) -> None:
     found = rehearse(tmp_path, tiny.job(tmp_path, model=tiny.classifier(factor=float("nan"))))
     assert found.blocked and found.problems[0].kind == "bad_outputs"
+
+
+def test_search_is_estimated_at_its_longest(tmp_path: Path) -> None:
+    """Ranking every group and taking every step, though in this job neither may happen."""
+    plain = rehearse(tmp_path, tiny.job(tmp_path))
+    options = PotAccuracyAware(stat_subset_size=12, max_iter_num=1000)
+    (tmp_path / "second").mkdir()
+    found = rehearse(tmp_path / "second", tiny.job(tmp_path / "second", options=options))
+    assert not found.blocked and any("is the most" in problem.message for problem in found.problems)
+    assert found.stage_seconds["quantize"] > plain.stage_seconds["after"]
+
+
+def test_four_bits_that_no_layer_can_have_are_told_before_the_run(tmp_path: Path) -> None:
+    found = rehearse(tmp_path, tiny.job(tmp_path, options=Weights(mode=WeightsMode.INT4_SYM)))
+    assert not found.blocked and any("No layer could have 4 bits" in problem.message for problem in found.problems)
