@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.intervals import Interval
-from jobs.matching import THRESHOLDS, Floats, Ints, Matches
+from jobs.matching import THRESHOLDS, Bools, Floats, Ints, Matches
 
 Singles = NDArray[np.float32]
 
@@ -16,7 +16,10 @@ _BLOCK = 1 << 22  # numbers in an array while resampling
 
 def per_class(matches: Matches) -> Floats:
     """[classes, 10] average precision at each threshold; NaN for a class without objects."""
-    return _areas(matches, matches.label, matches.objects.sum(0))
+    objects = np.bincount(matches.object_label, minlength=matches.classes)
+    areas = _areas(matches.found, ~matches.ignored, matches.label, objects)
+    areas[objects == 0] = np.nan
+    return areas
 
 
 def per_image(matches: Matches) -> Floats:
@@ -24,27 +27,28 @@ def per_image(matches: Matches) -> Floats:
 
     An image without objects is worth 1 where nothing is predicted, and the less the surer a prediction is.
     """
-    objects = matches.objects
-    areas = _areas(matches, matches.image * matches.classes + matches.label, objects.ravel())
-    sums = np.nansum(areas.reshape(matches.images, -1), axis=1)
-    counts = (objects > 0).sum(1) * len(THRESHOLDS)
+    pairs, objects = np.unique(matches.object_image * matches.classes + matches.object_label, return_counts=True)
+    pair = matches.image * matches.classes + matches.label
+    known = np.isin(pair, pairs)
+    group = np.searchsorted(pairs, pair[known])
+    areas = _areas(matches.found[:, known], ~matches.ignored[:, known], group, objects).mean(1)
+    image = pairs // matches.classes
+    sums, counts = (np.bincount(image, weights, minlength=matches.images) for weights in (areas, None))
     surest = np.zeros(matches.images)
     np.maximum.at(surest, matches.image, np.where(matches.ignored[0], 0, matches.score))
     return np.where(counts > 0, sums / np.maximum(counts, 1), 1 - surest)
 
 
-def _areas(matches: Matches, group: Ints, objects: Ints) -> Floats:
-    """[groups, 10] average precision of each group of predictions, which has so many objects."""
+def _areas(found: Bools, counted: Bools, group: Ints, objects: Ints) -> Floats:
+    """[groups, 10] average precision of each group of predictions [10, p], the surest first, and its objects."""
     order = np.argsort(group, kind="stable")
     group = group[order]
     starts = np.searchsorted(group, np.arange(len(objects)))
-    result = np.full((len(objects), len(THRESHOLDS)), np.nan)
-    result[objects > 0] = 0.0
-    wanted = objects[group] > 0
+    result = np.zeros((len(objects), len(THRESHOLDS)))
     for threshold in range(len(THRESHOLDS)):
-        found, counts = matches.found[threshold][order], ~matches.ignored[threshold][order]
-        hits, total = _within(found, group, starts), _within(counts, group, starts)
-        rows = np.flatnonzero(found & wanted)
+        right, judged = found[threshold][order], counted[threshold][order]
+        hits, total = _within(right, group, starts), _within(judged, group, starts)
+        rows = np.flatnonzero(right)
         owner = group[rows]
         precision = hits[rows] / total[rows]
         # Of each and all that follow in its group: later groups lie higher when walked backwards.
@@ -52,11 +56,11 @@ def _areas(matches: Matches, group: Ints, objects: Ints) -> Floats:
         reached = np.searchsorted(_RECALLS, hits[rows] / objects[owner], side="right")
         first = np.diff(owner, prepend=-1) > 0
         steps = reached - np.where(first, 0, np.roll(reached, 1))
-        result[:, threshold] += np.bincount(owner, envelope * steps, minlength=len(objects)) / len(_RECALLS)
+        result[:, threshold] = np.bincount(owner, envelope * steps, minlength=len(objects)) / len(_RECALLS)
     return result
 
 
-def _within(flags: NDArray[np.bool_], group: Ints, starts: Ints) -> Ints:
+def _within(flags: Bools, group: Ints, starts: Ints) -> Ints:
     """Running count inside each group."""
     running = np.concatenate([[0], np.cumsum(flags)])
     inside: Ints = running[1:] - running[starts][group]
@@ -88,7 +92,7 @@ def _means(matches: Matches, drawn: Singles) -> Floats:
     return means
 
 
-def _weighted_areas(matches: Matches, chosen: NDArray[np.bool_], objects: Singles, drawn: Singles) -> Singles:
+def _weighted_areas(matches: Matches, chosen: Bools, objects: Singles, drawn: Singles) -> Singles:
     """[resamples] average precision of the chosen predictions, over the thresholds.
 
     Precision matters only where an object was found, so what lies between is summed up to there at once.

@@ -109,21 +109,18 @@ def _grouped(annotations: Iterable[Any]) -> list[list[Any]]:
     """The annotations of each object. A group of boxes alone is many objects; a label or a caption is none."""
     from datumaro.components.annotation import Bbox, Ellipse, Mask, Polygon, RotatedBbox
 
-    alone: list[list[Any]] = []
-    groups: dict[tuple[int, int | None], list[Any]] = defaultdict(list)
-    for annotation in annotations:
-        if not isinstance(annotation, (Bbox, Ellipse, Mask, Polygon, RotatedBbox)):
-            continue
-        if annotation.group:
-            groups[annotation.group, annotation.label].append(annotation)
-        else:
-            alone.append([annotation])
+    groups: dict[tuple[int, ...], list[Any]] = defaultdict(list)
+    for place, annotation in enumerate(annotations):
+        if isinstance(annotation, (Bbox, Ellipse, Mask, Polygon, RotatedBbox)):
+            label = -1 if annotation.label is None else annotation.label
+            groups[(annotation.group, label) if annotation.group else (place,)].append(annotation)
+    found: list[list[Any]] = []
     for parts in groups.values():
         if all(isinstance(part, Bbox) for part in parts):
-            alone += [[part] for part in parts]
+            found += [[part] for part in parts]
         else:
-            alone.append(parts)
-    return alone
+            found.append(parts)
+    return found
 
 
 def _object(parts: Sequence[Any], size: Size, with_masks: bool) -> _Object:
