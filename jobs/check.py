@@ -285,7 +285,8 @@ def _at_most(wanted: JobSpec) -> list[Problem]:
     if wanted.method != "pot_accuracy_aware":
         return []
     message = "The time is the most that the search can take; where little accuracy is lost at once, it ends at once."
-    return [Problem(level="info", where="settings", message=message)]
+    hint = "Fewer steps (max_iter_num) and fewer images that rank layers (ranking_subset_size) make it shorter."
+    return [Problem(level="info", where="settings", message=message, hint=hint)]
 
 
 def _rehearse(

@@ -57,3 +57,15 @@ def test_step_of_a_deleted_upload_is_refused(house: Services) -> None:
     house.store.delete_upload("bb", made.OWNER)
     with pytest.raises(UploadError, match="has been deleted"):
         rerun.step(house, job, 0)
+
+
+@pytest.mark.parametrize("method", ["pot_accuracy_aware", "weights"])
+def test_step_to_another_method_takes_over_what_both_have(house: Services, method: str) -> None:
+    step = made.STEP.model_copy(update={"method": method, "set": {}})
+    verdict = made.verdict("lost", 0.05, next=(step,))
+    given = {"preset": "mixed", "stat_subset_size": "123", "max_drop": "0.02"}
+    options = PotDefault(stat_subset_size=123, preset=Preset.MIXED)
+    report = made.report(after=0.75, verdict=verdict)
+    spec, _ = rerun.step(house, made.job(house, made=report, options=options, given=given, max_drop=0.02), 0)
+    assert spec.method == method
+    assert spec.options.stat_subset_size == 123 and spec.max_drop == 0.02
