@@ -13,6 +13,7 @@ Layers that were chosen on the images that measure the result would flatter it. 
 images, and what is lost on the others, which chose nothing, is said beside.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -74,6 +75,9 @@ class _Search:
         self._prepared, self._validation, self._options = prepared, validation, options
         self._places = validation.part(options.metric_subset_ratio, options.seed)
         self._before = validation.original(self._places, labels=not options.annotation_free)
+        if not math.isfinite(self._before.value):  # so few images that none shows what the metric counts
+            self._places = tuple(range(validation.size))
+            self._before = validation.original(self._places, labels=not options.annotation_free)
         self._trials: list[events.Trial] = []
         self._emit = emit
         self._clock = _Clock(emit)
@@ -85,18 +89,18 @@ class _Search:
             best = self._mixed(best)
         if not self._met(best) and self._options.tune_hyperparams:
             best = self._tuned(best)
-        groups = Groups(best.model, best.quantized.aligned)
         if not self._met(best):
+            groups = Groups(best.model, best.quantized.aligned)
             best = self._without_idle(best, *self._returned(best, groups), groups)
         self._clock.end()
         applied = {
-            "groups": str(len(groups)),
             "given_back": ", ".join(best.layers) or "none",
             "attempts": str(len(self._trials)),
         }
         keys = ignored.keys(self._prepared.model, self._options.ignored)
         made = _optimised(best.quantized, best.model, applied)
-        return replace(made, config_keys=keys, notes=self._notes(best), search=tuple(self._trials))
+        notes = (*made.notes, *self._notes(best))
+        return replace(made, config_keys=keys, notes=notes, search=tuple(self._trials))
 
     def _met(self, candidate: Candidate) -> bool:
         return candidate.drop <= self._options.maximal_drop
@@ -228,6 +232,9 @@ class _Search:
         self._emit(trial)
 
     def _notes(self, best: Candidate) -> tuple[str, ...]:
+        if self._met(best) and len(self._trials) == 1:
+            lost = f"{self._shown(best.drop)} on {numbers.count(len(self._places), 'image')}"
+            return (f"Little enough was lost at once ({lost}), so no layer was given back to float.",)
         layers = best.layers
         names = ", ".join(layers[:_NAMED]) + (" and others" if len(layers) > _NAMED else "")
         given_back = f"{numbers.count(len(layers), 'layer')} given back to float: {names}."
@@ -251,7 +258,9 @@ class _Search:
         labels = not self._options.annotation_free
         before = self._validation.original(others, labels=labels)
         after = self._validation.evaluate(best.model, others, labels=labels)
-        there = f"{self._shown(self._drop(before, after))} on the {numbers.count(len(others), 'other')}"
+        drop = self._drop(before, after)
+        lost = self._shown(drop) if math.isfinite(drop) else "what cannot be told"
+        there = f"{lost} on the {numbers.count(len(others), 'other')}"
         return f"Lost: {here}, {there}, which chose nothing. The result is measured on all of them."
 
     def _branches(self) -> tuple[str, ...]:
