@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,15 @@ Row = tuple[str, str, float, str, float]
 """Name of an image, and before and after: the answer and its confidence."""
 
 
-def save_model(job_dir: Path, model: ov.Model, wanted: JobSpec, *, half: bool) -> int:
+def save_model(job_dir: Path, model: ov.Model, wanted: JobSpec, said: Mapping[str, str], *, half: bool) -> int:
     """Write the IR and a zip of it, and give the IR's size in bytes.
 
-    What the person said of the model goes into `rt_info/model_info`, so that Model API needs no settings any more.
+    What is `said` of the model, by the person or by what was measured, goes into `rt_info/model_info`, so that Model
+    API needs no settings any more.
     """
     folder = job_dir / FOLDER
     folder.mkdir(exist_ok=True)
-    for name, value in wanted.model_settings.items():
+    for name, value in said.items():
         model.set_rt_info(value, ["model_info", name])
     graph = folder / "model.xml"
     formats.save(model, graph, half=half)

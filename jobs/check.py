@@ -5,6 +5,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from jobs import (
     methods,
     pictures,
     plausibility,
+    settling,
     tasks,
     templates,
 )
@@ -232,6 +234,8 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
     start = time.perf_counter()
     pair = open_pair(wanted, directory, scratch)
     opened = time.perf_counter() - start
+    settled = settling.original(pair, wanted.device, scratch, most=_REHEARSED)
+    pair = replace(pair, bound=settled.bound)
     problems = [Problem(level="info", where="settings", message=note) for note in pair.notes]
     if missing := methods.by_name(wanted.method).unmatched(pair.imported.model, wanted.options):
         problems.append(

@@ -59,8 +59,7 @@ def read(root: Path, task: Task) -> Dataset:
     def entries() -> Iterator[Entry]:
         for file in files:
             for image in file.images:
-                name = image.get("name", "")
-                split = split_named(image.get("subset", "")) or split_named(file.path.stem)
+                name, split = image.get("name", ""), split_named(image.get("subset", ""))
                 path = places.find(name, split=split, beside=file.path)
                 if path is None:
                     missing.append(name)

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,21 +41,23 @@ def divide(
     shuffle: bool = True,
     validation: int | None = None,
     calibrates: bool = True,
+    may_calibrate: Callable[[Any], bool] = lambda target: True,
 ) -> Division:
     """Images to calibrate with, at most `calibration`, and images to measure with, at most `validation`.
 
     The dataset's own splits are followed: train calibrates; val measures, test when there is no val. What is missing is
     held out from the other, every label in proportion, and drawn by `seed`. Where nothing `calibrates`, the same images
-    measure as if it did, since only results on the same images can be compared. Raises NotEnoughImages.
+    measure as if it did, since only results on the same images can be compared. An image calibrates only if its target
+    `may_calibrate`. Raises NotEnoughImages.
     """
     notes: list[str] = []
-    train, measured = _parts(dataset, calibration, seed, notes)
+    train, measured = _parts(dataset, calibration, seed, notes, may_calibrate)
     measurable = len(measured)
     if validation is not None and validation < measurable:
         measured = _in_order(in_proportion(measured, validation, seed + 1))
     drawn, copies = _drawn(train, measured, calibration, seed, shuffle)
     if not drawn:  # the two splits hold the same images
-        train, measured = _held_out(measured, calibration, seed)
+        train, measured = _held_out(measured, calibration, seed, may_calibrate)
         notes.append(
             "The images to calibrate with are all among those to measure with, so"
             f" {count(len(train), 'image')} of these {are(len(train))} held out to calibrate."
@@ -96,27 +98,31 @@ def spread(samples: Sequence[Sample], most: int) -> list[Sample]:
     return list(itertools.islice(_in_turn(samples, 0), most))
 
 
-def _parts(dataset: Dataset, calibration: int, seed: int, notes: list[str]) -> tuple[list[Sample], list[Sample]]:
+def _parts(
+    dataset: Dataset, calibration: int, seed: int, notes: list[str], may_calibrate: Callable[[Any], bool]
+) -> tuple[list[Sample], list[Sample]]:
     """Images that may calibrate, and images that may measure."""
     by_split: dict[str, list[Sample]] = defaultdict(list)
     unlabelled: list[Sample] = []  # among labelled ones: good to calibrate with, not to measure with
     for sample in dataset.samples:
         (by_split[sample.split] if sample.target is not None or not dataset.labelled else unlabelled).append(sample)
     measured = by_split["val"] or by_split["test"]
-    train = by_split["train"] or by_split[""]
+    rest = by_split["train"] or by_split[""]
+    train = [sample for sample in rest if may_calibrate(sample.target)]
     if measured and (train or unlabelled):
         return [*train, *unlabelled], measured
-    held, measured = _held_out(measured or train, calibration, seed)
-    notes.append(
-        f"The dataset has no separate split to measure with: {count(len(held), 'image')} {are(len(held))} held out to"
-        " calibrate."
-    )
-    return [*held, *unlabelled], measured
+    held, left = _held_out(measured or rest, calibration, seed, may_calibrate)
+    why = "Of the images to measure with" if measured and rest else "The dataset has no separate split to measure with:"
+    notes.append(f"{why} {count(len(held), 'image')} {are(len(held))} held out to calibrate.")
+    return [*held, *unlabelled], left
 
 
-def _held_out(pool: Sequence[Sample], calibration: int, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """At most a third to calibrate, the others to measure."""
-    held = in_proportion(pool, min(calibration, max(1, len(pool) // 3)), seed)
+def _held_out(
+    pool: Sequence[Sample], calibration: int, seed: int, may_calibrate: Callable[[Any], bool]
+) -> tuple[list[Sample], list[Sample]]:
+    """At most a third of those that may to calibrate, the others to measure."""
+    able = [sample for sample in pool if may_calibrate(sample.target)]
+    held = in_proportion(able, min(calibration, max(1, len(able) // 3)), seed)
     names = {sample.name for sample in held}
     return held, [sample for sample in pool if sample.name not in names]
 

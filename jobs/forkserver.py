@@ -31,6 +31,9 @@ ENGINES = (
     "jobs.tasks.detection",
     "jobs.tasks.instance_segmentation",
     "jobs.tasks.segmentation",
+    "jobs.tasks.anomaly_classification",
+    "jobs.tasks.anomaly_detection",
+    "jobs.tasks.anomaly_segmentation",
     "scipy.special",
     "jobs.methods.pot_default",  # before nncf: it says that nothing is to be reported
     "nncf",

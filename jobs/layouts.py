@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jobs import class_folders, coco, cvat, images, imported, label_codes, mask_files, tree, voc, yolo
+from jobs import anomaly_dataset, class_folders, coco, cvat, images, imported, label_codes, mask_files, tree, voc, yolo
 from jobs.errors import UnknownDataset
 from jobs.findings import Problem
 from jobs.samples import Dataset, Sample, are, count, split_above
@@ -35,6 +35,7 @@ def _with_masks(title: str, sign: Callable[[Path], bool], **more: Any) -> Format
 
 
 FORMATS: Mapping[str, Format] = {
+    "mvtec": Format("MVTec AD", anomaly_dataset.sign, anomaly_dataset.read),
     "datumaro": _of_datumaro("Datumaro", "datumaro", imported.has_datumaro),
     "coco_labels": Format("COCO", coco.has_labels, coco.read_labels),
     "coco_instances": Format("COCO", coco.has_objects, coco.read_objects),

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import openvino as ov
 from openvino.passes import ConstantFolding, Manager
@@ -12,7 +14,7 @@ from jobs.division import Division, divide
 from jobs.formats import Imported
 from jobs.image_input import ImageInput
 from jobs.samples import Dataset
-from jobs.spec import JobSpec
+from jobs.spec import CalibrateOn, JobSpec
 from jobs.tasks import Bound, Task
 
 
@@ -74,8 +76,13 @@ def open_pair(spec: JobSpec, job_dir: Path, scratch: Path) -> Pair:
         shuffle=spec.options.shuffle_data,
         validation=spec.validation_images,
         calibrates=spec.options.calibrates,
+        may_calibrate=partial(_may_calibrate, task, spec.calibrate_on),
     )
     return Pair(task, imported, settings, entry, dataset, bound, division)
+
+
+def _may_calibrate(task: Task, wanted: CalibrateOn, target: Any) -> bool:
+    return task.may_calibrate is None or task.may_calibrate(target, wanted)
 
 
 def merged_settings(spec: JobSpec, carried: Mapping[str, str]) -> dict[str, str]:

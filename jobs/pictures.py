@@ -61,7 +61,7 @@ def draw(
     `after_bound` is that of the optimised model, where it has thresholds of its own.
     """
     other = after_bound or bound
-    difference = task.difference(before, after, bound)
+    difference = task.difference(before, after, other)
     place_of = job_dir / folder
     place_of.mkdir(parents=True, exist_ok=True)
     drawn = []

@@ -24,6 +24,7 @@ from jobs import (
     plausibility,
     report,
     report_page,
+    settling,
     spec,
     titles,
     verdict,
@@ -35,9 +36,9 @@ from jobs.pair import Pair, open_pair
 from jobs.pair_validation import PairValidation
 from jobs.predictions import Predictions
 from jobs.report import Images, Measure, Report
-from jobs.spec import JobSpec
+from jobs.spec import JobSpec, Options
 from jobs.stages import Stages
-from jobs.tasks import Scores
+from jobs.tasks import Bound, Scores
 
 STAGES = ("read", "decode", "before", "quantize", "after", "speed", "save")
 
@@ -100,6 +101,9 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
     real = task.truth(validation.samples, bound) if pair.labelled else None
 
     with stages.stage("before"):
+        settled = settling.original(pair, wanted.device, scratch)
+        pair, bound = replace(pair, bound=settled.bound), settled.bound
+        draft["notes"] = (*draft["notes"], *settled.notes)
         predictions = _baseline(pair, wanted, validation, job_dir, scratch, stages, cpu=draft["hardware"].cpu)
         expected = task.agreement(predictions, bound) if real is None else real
         before = Answers(predictions, task.score(predictions, expected, bound))
@@ -113,17 +117,23 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         method = methods.by_name(wanted.method)
         prepared = _prepared(pair, calibration)
         known = PairValidation(pair, validation, before.predictions, wanted.device, scratch)
-        optimised = method.apply(replace(prepared, validation=known), wanted.options, stages.emit)
+        options, exact = _with_head(pair, wanted, prepared.model)
+        optimised = method.apply(replace(prepared, validation=known), options, stages.emit)
         draft["applied"] = dict(optimised.applied)
         draft["config_keys"] = (*draft["config_keys"], *optimised.config_keys)
-        draft["notes"] = (*draft["notes"], *optimised.notes)
+        draft["notes"] = (*draft["notes"], *exact, *optimised.notes)
         draft["search"] = optimised.search
 
     with stages.stage("after"):
+        refitted = settling.optimised(pair, optimised.model, wanted.device, scratch)
         compiled = measure.compile_for(pair.entry.embed(optimised.model), wanted.device, "throughput")
         predictions = _ask(compiled, pair, validation, scratch, stages)
-        after = Answers(predictions, task.score(predictions, expected, bound))
+        after = Answers(predictions, task.score(predictions, expected, refitted.bound))
         _tell(stages, "after", after.scores)
+        draft["notes"] = (*draft["notes"], *refitted.notes)
+        if task.thresholds and refitted.model_info:
+            copied = task.score(predictions, expected, bound)
+            draft["notes"] = (*draft["notes"], *task.thresholds.compared(copied, after.scores))
 
     with stages.stage("speed"):
         draft["speed"] = measure.speed(
@@ -138,13 +148,25 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
 
     with stages.stage("save"):
         half = formats.precision(pair.imported.model) == "FP16"
-        size_bytes = artifacts.save_model(job_dir, optimised.model, wanted, half=half)
-        artifacts.save_config(job_dir, wanted.options)
-        artifacts.save_predictions(job_dir, _rows(pair, before, after, validation))
+        said = {**wanted.model_settings, **settled.model_info, **refitted.model_info}
+        size_bytes = artifacts.save_model(job_dir, optimised.model, wanted, said, half=half)
+        artifacts.save_config(job_dir, options)
+        artifacts.save_predictions(job_dir, _rows(pair, before, after, refitted.bound, validation))
         draft["after"] = _measured(optimised.model, after, size_bytes)
         draft["pictures"] = pictures.draw(
-            job_dir, task, bound, validation, before=before.predictions, after=after.predictions, real=real
+            job_dir,
+            task,
+            bound,
+            validation,
+            before=before.predictions,
+            after=after.predictions,
+            after_bound=refitted.bound,
+            real=real,
         )
+        if task.thresholds and real is not None:
+            draft["histograms"] = task.thresholds.histograms(
+                before.predictions, after.predictions, real, bound, refitted.bound
+            )
         drop = task.compare(before.scores, after.scores)
         judged = verdict.judge(drop, wanted.max_drop, len(validation.samples))
         steps = verdict.advise(
@@ -211,6 +233,20 @@ def _prepared(pair: Pair, calibration: Decoded) -> Prepared:
     )
 
 
+def _with_head(pair: Pair, wanted: JobSpec, model: ov.Model) -> tuple[Options, tuple[str, ...]]:
+    """The options, with what calibration images tell nothing of left in float; and a note on that."""
+    names = settling.left_in_float(pair, wanted.options, wanted.calibrate_on, model)
+    more = [name for name in names if name not in wanted.options.ignored.scope]
+    if not more:
+        return wanted.options, ()
+    ignored = wanted.options.ignored.model_copy(update={"scope": (*wanted.options.ignored.scope, *more)})
+    note = (
+        f"{len(more)} operations after the last layer, which compare features and make scores of them, are left in"
+        " float: images that calibrate are normal, and say nothing of how high an anomaly's score can be."
+    )
+    return wanted.options.model_copy(update={"ignored": ignored}), (note,)
+
+
 # --- answers
 
 
@@ -266,8 +302,8 @@ def _measured(model: ov.Model, answers: Answers, size_bytes: int) -> Measure:
     )
 
 
-def _rows(pair: Pair, before: Answers, after: Answers, images: Decoded) -> Iterator[artifacts.Row]:
+def _rows(pair: Pair, before: Answers, after: Answers, after_bound: Bound, images: Decoded) -> Iterator[artifacts.Row]:
     """What each model said to each image."""
     describe, bound = pair.task.describe, pair.bound
     for sample, one, other in zip(images.samples, before.predictions, after.predictions, strict=True):
-        yield sample.name, *describe(one, bound), *describe(other, bound)
+        yield sample.name, *describe(one, bound), *describe(other, after_bound)

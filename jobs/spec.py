@@ -25,6 +25,13 @@ class TaskName(StrEnum):
     ANOMALY_SEGMENTATION = "anomaly_segmentation"
 
 
+class CalibrateOn(StrEnum):
+    """Which images calibrate an anomaly model: normal ones as it was trained on, or anomalous ones as OTX has it."""
+
+    NORMAL = "normal"
+    ANOMALOUS = "anomalous"
+
+
 class Source(Frozen):
     """An uploaded model or dataset: a folder named by the digest of what is in it."""
 
@@ -401,6 +408,12 @@ class JobSpec(Frozen):
     )
     validation_images: int | None = Field(
         default=None, ge=1, title="Images to measure on", description="at most so many; empty: all of them"
+    )
+    calibrate_on: CalibrateOn = Field(
+        default=CalibrateOn.NORMAL,
+        title="Calibrate on",
+        description="normal images, as the model was trained on, with what compares them left in float; or anomalous"
+        " ones, as OTX does, which then measure nothing. For anomaly tasks",
     )
     speed_seconds: float = Field(
         default=8.0, ge=0.1, title="Seconds for speed", description="at most so long for the speed comparison"

@@ -330,13 +330,19 @@ def _won(source: str, text: str) -> str:
 JOB_PARAMETERS = tuple(
     replace(one, advanced=one.name in ("speed_seconds", "device"))
     for one in sorted(
-        fields.describe(JobSpec, only=("max_drop", "validation_images", "hint", "speed_seconds", "device"), without=()),
+        fields.describe(
+            JobSpec,
+            only=("max_drop", "validation_images", "calibrate_on", "hint", "speed_seconds", "device"),
+            without=(),
+        ),
         key=lambda one: one.name not in ("max_drop", "validation_images"),
     )
 )
 """What belongs to a job whatever its method."""
+_ANOMALY_ONLY = ("calibrate_on",)
 
 
 def job_parameters(template: Template) -> tuple[Parameter, ...]:
-    """The job's settings. No template says anything of them yet."""
-    return JOB_PARAMETERS
+    """The job's settings that matter for the template's task."""
+    anomaly = template.task.startswith("anomaly")
+    return tuple(one for one in JOB_PARAMETERS if anomaly or one.name not in _ANOMALY_ONLY)

@@ -44,6 +44,8 @@ METRICS: Mapping[str, str] = {
     "pixel_auroc": "Pixel AUROC",
     "pixel_f1": "Pixel F1",
     "box_f1": "Box F1",
+    "box_f_measure": "Box F-measure",
+    "recall": "Recall",
     "throughput": "Throughput",
     "latency": "Latency",
     "size": "Size",
@@ -59,8 +61,6 @@ STAGES: Mapping[str, str] = {
 }
 AGREEMENT = "Agreement with the original"
 """What every metric is where the images carry no labels: the original's answers are the truth."""
-
-UNLABELLED = "The images carry no labels: what the original says of them is taken for the truth."
 
 
 def task(name: str) -> str:

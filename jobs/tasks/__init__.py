@@ -12,9 +12,9 @@ from jobs.findings import ModelFindings
 from jobs.intervals import Interval
 from jobs.predictions import Array as Array
 from jobs.predictions import Prediction as Prediction
-from jobs.report import Shape
+from jobs.report import ScoreHistogram, Shape
 from jobs.samples import Dataset, Sample
-from jobs.spec import TaskName
+from jobs.spec import CalibrateOn, TaskName
 
 Size = tuple[int, int]
 """Height and width of an image as it came, upright."""
@@ -73,6 +73,38 @@ class Bound:
     """Confidence from which on an answer counts."""
 
 
+Images = Callable[[], NDArray[np.uint8]]
+"""Gives images in the model's size [n, h, w, c]."""
+Ask = Callable[[NDArray[np.uint8]], Sequence[Prediction]]
+"""Images in the model's size [n, h, w, c] to what a model says of each."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A bound with thresholds that were found by asking models."""
+
+    bound: Bound
+    model_info: Mapping[str, str]
+    """What the model must say of itself now, by Model API's names."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a task does whose models answer with a score, and carry the threshold from which on it counts."""
+
+    settle: Callable[[Bound, Images, Ask], Settled]
+    """(bound, normal images that measure nothing, the original) to the thresholds that the original lacks."""
+    refit: Callable[[Bound, Images, Ask, Ask], Settled]
+    """(bound, such images, the original, the optimised model) to thresholds of the optimised model."""
+    compared: Callable[[Scores, Scores], tuple[str, ...]]
+    """What the optimised model is worth with the original's thresholds and with its own, in words."""
+    histograms: Callable[[Sequence[Prediction], Sequence[Prediction], Any, Bound, Bound], tuple[ScoreHistogram, ...]]
+    """(predictions before, after, truth, bound before, after): scores of normal and anomalous images and pixels."""
+    head: Callable[[ov.Model], tuple[str, ...]]
+    """Operations that turn features into scores: images that calibrate do not tell their range."""
+
+
 @dataclass(frozen=True)
 class Task:
     """A task, as functions in the order in which a job uses them."""
@@ -108,9 +140,13 @@ class Task:
     chance: Callable[[Bound], float]
     """What guessing reaches on the primary metric."""
     difference: Callable[[Sequence[Prediction], Sequence[Prediction], Bound], NDArray[np.float64]]
-    """Predictions before and after to how much they differ [n]; 1 and above is another answer."""
+    """Predictions before and after to how much they differ [n]; 1 and above is another answer. The bound is that of
+    the optimised model."""
     prepared: Callable[[ov.Model, Mapping[str, str]], Mapping[str, str]] = lambda model, settings: settings
     """Settings with what such a model is used to where they say nothing."""
+    may_calibrate: Callable[[Any, CalibrateOn], bool] | None = None
+    """Whether an image with this target is of the kind that is to calibrate; where all are, there is no such choice."""
+    thresholds: Thresholds | None = None
 
 
 def by_name(name: str) -> Task:
@@ -120,7 +156,23 @@ def by_name(name: str) -> Task:
 
 def all_tasks() -> dict[TaskName, Task]:
     """Every task, imported when asked for."""
-    from jobs.tasks import classification, detection, instance_segmentation, segmentation
+    from jobs.tasks import (
+        anomaly_classification,
+        anomaly_detection,
+        anomaly_segmentation,
+        classification,
+        detection,
+        instance_segmentation,
+        segmentation,
+    )
 
-    every = (classification.TASK, detection.TASK, instance_segmentation.TASK, segmentation.TASK)
-    return {task.name: task for task in every}
+    modules = (
+        classification,
+        detection,
+        instance_segmentation,
+        segmentation,
+        anomaly_classification,
+        anomaly_detection,
+        anomaly_segmentation,
+    )
+    return {module.TASK.name: module.TASK for module in modules}

@@ -1,6 +1,7 @@
 """What every task must do, whatever it is about: its functions fit together, on a model and a dataset of its own."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,16 @@ import pytest
 from jobs import data, division, formats, image_input, layouts, measure, tasks
 from jobs.spec import TaskName
 from jobs.tasks import Bound, Prediction, Task
-from tests.jobs import scenes, streets, tiny
+from tests.jobs import anomalies, scenes, streets, tiny
 
 SUBJECTS: dict[TaskName, tuple[Callable[[], ov.Model], Callable[[Path], Path]]] = {
     TaskName.CLASSIFICATION: (tiny.classifier, tiny.pictures),
     TaskName.DETECTION: (scenes.ssd, scenes.dataset),
     TaskName.INSTANCE_SEGMENTATION: (scenes.mask_rcnn, scenes.dataset),
     TaskName.SEGMENTATION: (streets.model, streets.dataset),
+    TaskName.ANOMALY_CLASSIFICATION: (partial(anomalies.padim, "classification"), anomalies.dataset),
+    TaskName.ANOMALY_DETECTION: (partial(anomalies.padim, "detection"), anomalies.dataset),
+    TaskName.ANOMALY_SEGMENTATION: (partial(anomalies.padim, "segmentation"), anomalies.dataset),
 }
 """A new task adds a tiny model and a tiny dataset here."""
 ALL = list(tasks.all_tasks().values())
