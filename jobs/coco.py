@@ -5,9 +5,11 @@ and gives up at the first annotation without `iscrowd`; its types are used, its 
 """
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,7 @@ class _File:
     path: Path
     content: Json
 
-    @property
+    @cached_property
     def split(self) -> str:
         """The file's own, or its folder's."""
         return split_named(self.path.stem) or split_named(self.path.parent.name)
@@ -220,12 +222,14 @@ def _shapes(annotation: Json, group: int, numbers: Mapping[Any, int], size: Size
 
 
 def _numbers(values: Any) -> list[float]:
-    """As many as there are in pairs; NaN for what is none."""
+    """As many as there are in pairs; not numbers where one is none."""
     if not isinstance(values, list):
         return []
-    return [
-        float(value) if isinstance(value, (int, float)) else float("nan") for value in values[: len(values) // 2 * 2]
-    ]
+    whole = values[: len(values) // 2 * 2]
+    try:
+        return list(map(float, whole))
+    except (TypeError, ValueError, OverflowError):
+        return [math.nan] * len(whole)
 
 
 def _rle(shape: Json, size: Size | None) -> Json:

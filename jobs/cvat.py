@@ -59,7 +59,8 @@ def read(root: Path, task: Task) -> Dataset:
     def entries() -> Iterator[Entry]:
         for file in files:
             for image in file.images:
-                name, split = image.get("name", ""), split_named(image.get("subset", ""))
+                name = image.get("name", "")
+                split = split_named(image.get("subset", "")) or split_named(file.path.stem)
                 path = places.find(name, split=split, beside=file.path)
                 if path is None:
                     missing.append(name)

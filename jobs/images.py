@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,24 +71,26 @@ class Head:
         return self.size[::-1] if self.orientation >= 5 else self.size
 
 
+@lru_cache(maxsize=1 << 16)
 def head(path: Path) -> Head:
-    """Without reading the rest. Raises NoImage."""
+    """Without reading the rest; kept, since many ask. Raises NoImage."""
     with _opened(path) as image:
         # Asked for EXIF that is not there, Pillow decodes a PNG to look behind its pixels.
         exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
         orientation = exif.get(ExifTags.Base.Orientation, 1)
-        stored = image.height, image.width
-        turned = orientation in (5, 6, 7, 8)
-        return Head(stored[::-1] if turned else stored, orientation if turned else 1)
+        size, turned = (image.height, image.width), orientation in (5, 6, 7, 8)
+        if turned and image.format != "TIFF":  # of which Pillow tells the upright size
+            size = size[::-1]
+        return Head(size, orientation if turned else 1)
 
 
 def opens(path: Path) -> bool:
     """Whether the head of the file is an image's, of a sane size; the rest is not read."""
     try:
-        with _opened(path):
-            return True
+        head(path)
     except NoImage:
         return False
+    return True
 
 
 @contextmanager

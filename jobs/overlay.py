@@ -15,7 +15,9 @@ from jobs.report import Picture, Shape, View
 MOST = 60
 """Shapes drawn over an image; those that a model is least sure of are left out."""
 NAMED = 10
-"""Shapes that carry their words on the image; the others have them when the pointer is on them."""
+"""Shapes that carry their words on the image, where these have room; others have them under the pointer."""
+LETTER, LINE = 0.02, 0.06
+"""Width of a letter and height of a line of these words, of an image as large as the pages show it."""
 IN_LEGEND = 24
 
 
@@ -52,7 +54,7 @@ def drawn(
                 classes="ow-shapes",
             )
         )
-    tags = [_tag(shape, colours.get(shape.label, 0), least) for shape in shapes[:NAMED]] if words else []
+    tags = [_tag(shape, colours.get(shape.label, 0), least) for shape in _apart(shapes)] if words else []
     return element("div", image, *over, *tags, classes="ow-view")
 
 
@@ -109,6 +111,27 @@ def _polygon(outline: tuple[float, ...]) -> str:
 
 def _place(share: float) -> str:
     return f"{min(1.0, max(0.0, share)):.4f}".rstrip("0").rstrip(".")
+
+
+def _apart(shapes: Iterable[Shape]) -> list[Shape]:
+    """Those whose words do not lie on those of surer ones."""
+    kept: list[Shape] = []
+    taken: list[tuple[float, float, float, float]] = []
+    for shape in shapes:
+        left, top, right, bottom = _room(shape)
+        free = all(right < x0 or left > x1 or bottom < y0 or top > y1 for x0, y0, x1, y1 in taken)
+        if free and len(kept) < NAMED:
+            kept.append(shape)
+            taken.append((left, top, right, bottom))
+    return kept
+
+
+def _room(shape: Shape) -> tuple[float, float, float, float]:
+    """What the words cover, about."""
+    left, top, right, _ = _around(shape)
+    wide = LETTER * (len(said(shape)) + 2)
+    start = left if left <= 0.6 else right - wide
+    return start, top - LINE, start + wide, top
 
 
 def _tag(shape: Shape, number: int, least: float) -> Markup:

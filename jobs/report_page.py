@@ -207,7 +207,7 @@ def _footnote(report: Report) -> Markup:
     if report.verdict:
         said.append("That of the change in accuracy is narrow, since both models saw the same images.")
     if report.images and not report.images.labelled:
-        said.append("The images carry no labels: what is compared is how often both models give the same answer.")
+        said.append(titles.UNLABELLED)
     return element("p", " ".join(said), classes="ow-muted ow-small")
 
 

@@ -59,11 +59,7 @@ def accuracy(report: Report) -> Markup:
     ]
     table = markup.table(["Metric", "Before", "After", "Change, points"], rows)
     how = "In brackets: 95 % intervals. That of the change is narrower, since both models saw the same images."
-    truth = (
-        ""
-        if labelled
-        else ("The images carry no labels: the numbers say how often the optimised model gives the original's answer.")
-    )
+    truth = "" if labelled else titles.UNLABELLED
     return element(
         "div",
         table,
@@ -99,18 +95,21 @@ def classes(report: Report) -> Markup:
     if report.before is None or report.after is None:
         return Markup()
     before, after = report.before.per_class, report.after.per_class
-    found = [
-        (label, before[label][name], after[label][name])
+    measured = {
+        label: name
         for label in before
         if label in after and (name := _class_metric(report, before[label], after[label]))
-    ]
+    }
+    found = [(label, before[label][name], after[label][name]) for label, name in measured.items()]
     if not found:
         return Markup()
     found.sort(key=lambda one: one[2] - one[1])
     largest = max(abs(now - then) for _, then, now in found)
     rows = [_class(label, then, now, largest) for label, then, now in found]
     head = ["Class", "Before", "After", "Change, points"]
-    heading = element("h3", f"{numbers.count(len(rows), 'class', 'classes')}, the one that lost most first")
+    by = " and ".join(titles.metric(name) for name in dict.fromkeys(measured.values()) if name != "accuracy")
+    many = numbers.count(len(rows), "class", "classes")
+    heading = element("h3", f"{many}{f' by {by}' if by else ''}, the one that lost most first")
     if len(rows) <= CLASSES_OPEN + 3:
         return element("div", heading, markup.table(head, rows, classes="ow-compact ow-classes"))
     first, rest = rows[:CLASSES_OPEN], rows[CLASSES_OPEN:CLASSES_MOST]

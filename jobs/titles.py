@@ -62,6 +62,8 @@ STAGES: Mapping[str, str] = {
 AGREEMENT = "Agreement with the original"
 """What every metric is where the images carry no labels: the original's answers are the truth."""
 
+UNLABELLED = "The images carry no labels: what the original says of them is taken for the truth."
+
 
 def task(name: str) -> str:
     """Title of a task."""

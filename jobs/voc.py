@@ -73,7 +73,9 @@ def read(root: Path, task: Task) -> Dataset:
     problems = [_damaged(damaged)] if damaged else []
     found = annotated.dataset("Pascal VOC", root, labels, entries(), task, problems)
     found = annotated.with_missing(found, missing)
-    return annotated.with_unnamed(found, [tree.relative(path, root) for path in places.images if path not in seen])
+    folders = {path.parent for path in seen}  # those of masks hold images too
+    unnamed = [path for path in places.images if path not in seen and path.parent in folders]
+    return annotated.with_unnamed(found, [tree.relative(path, root) for path in unnamed])
 
 
 def _damaged(names: list[str]) -> Problem:

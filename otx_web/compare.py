@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs import intervals
+from jobs import intervals, titles
 from jobs.report import Hardware, Rate, Report, Speed, Verdict
 from otx_web.store import Job, State
 
@@ -168,7 +168,8 @@ def _images(result: Result) -> object:
 
 
 def _other_task(result: Result) -> str:
-    return f"it is measured by {result.metric} on another task, {result.entry.report.task}"
+    task = titles.task(result.entry.report.task).lower()
+    return f"it is measured by {titles.metric(result.metric)} on another task, {task}"
 
 
 def _other_dataset(result: Result) -> str:

@@ -1,6 +1,7 @@
 """What came of a worker: its report when it left a good one, else why it left none, in words."""
 
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -64,7 +65,7 @@ def findings(directory: Path, request: CheckRequest, end: Exit) -> Findings:
 
 
 def _slow(directory: Path, request: CheckRequest) -> Findings:
-    """A rehearsal that took too long stops nobody: the job itself may take hours."""
+    """A rehearsal that took too long stops nobody: the job itself may take hours. It is not tried again."""
     try:
         known = Findings.model_validate_json(files.read_plain(directory / EARLY_NAME, MAX_REPORT))
     except (OSError, ValidationError, RecursionError):
@@ -76,7 +77,10 @@ def _slow(directory: Path, request: CheckRequest) -> Findings:
         " them will take.",
         hint="Start it all the same, or give it fewer images.",
     )
-    return known.model_copy(update={"problems": (*known.problems, slow)})
+    found = known.model_copy(update={"problems": (*known.problems, slow)})
+    with suppress(OSError):
+        (directory / FINDINGS_NAME).write_text(found.model_dump_json(indent=1), encoding="utf-8")
+    return found
 
 
 def why(end: Exit, limits: Limits, log: Path) -> JobError:

@@ -235,11 +235,12 @@ def table(jobs: Iterable[Summary]) -> str:
 
 def _cells(one: Summary) -> tuple[str, ...]:
     scores = [numbers.percent(value) for value in (one.before, one.after) if value is not None]
+    named = f"{titles.metric(one.metric)} " if scores and one.metric not in (None, "accuracy") else ""
     return (
         one.id,
         one.state,
         one.name[:NAME],
-        " → ".join(scores) + (f" {one.verdict.replace('_', ' ')}" if one.verdict else ""),
+        named + " → ".join(scores) + (f" {one.verdict.replace('_', ' ')}" if one.verdict else ""),
         numbers.times(one.speed_ratio) if one.speed_ratio else "",
         numbers.times(one.size_ratio, 1) if one.size_ratio else "",
         f"{one.created_at:%Y-%m-%d %H:%M}",

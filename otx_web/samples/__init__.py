@@ -23,12 +23,19 @@ class Sample:
     dataset: Path
 
 
-def _sample(task: str, title: str, name: str) -> Sample:
-    folder = FOLDER / task
-    return Sample(task, title, (folder / f"{name}.xml", folder / f"{name}.bin"), folder / f"{name}.zip")
+def _sample(task: str, title: str, name: str, dataset_of: str = "") -> Sample:
+    """Files in the folder of a task; samples on the same pictures share the dataset of one of them."""
+    model, dataset = FOLDER / task / name, FOLDER / (dataset_of or task) / name
+    return Sample(task, title, (model.with_suffix(".xml"), model.with_suffix(".bin")), dataset.with_suffix(".zip"))
 
 
-_SAMPLES = {sample.task: sample for sample in (_sample("classification", "Handwritten digits", "digits"),)}
+_ALL = (
+    _sample("classification", "Handwritten digits", "digits"),
+    _sample("anomaly_classification", "Keypads, good and faulty", "keypads"),
+    _sample("anomaly_detection", "Keypads and where they are faulty", "keypads", "anomaly_classification"),
+    _sample("anomaly_segmentation", "Keypads and the shape of their faults", "keypads", "anomaly_classification"),
+)
+_SAMPLES = {sample.task: sample for sample in _ALL}
 
 
 def tasks() -> tuple[str, ...]:

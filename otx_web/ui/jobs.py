@@ -379,8 +379,10 @@ def _state(services: Services, job: Summary) -> Markup:
 def _accuracy(job: Summary) -> Text:
     if job.before is None or job.after is None:
         return parts.NOTHING
+    named = titles.metric(job.metric) if job.metric not in (None, "accuracy") else ""
     numbers = parts.join(
         [
+            element("span", f"{named} ", classes="ow-muted ow-small") if named else "",
             element("span", parts.percent(job.before), classes="ow-before"),
             " → ",
             element("b", parts.percent(job.after)),

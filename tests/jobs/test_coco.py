@@ -1,6 +1,7 @@
 """COCO files of objects, as the world writes them."""
 
 import json
+import time
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -292,3 +293,14 @@ def test_roboflow(tmp_path: Path) -> None:
     dataset = read(tmp_path)
     assert [sample.split for sample in dataset.samples] == ["train", "train", "val", "val"]
     assert [sample.labels for sample in dataset.samples] == [(1,), (2,), (1,), (2,)]
+
+
+def test_many_annotations_take_no_time(tmp_path: Path) -> None:
+    """Half a second as a rule; the bound is for a machine that is busy."""
+    names = [f"{number}.jpg" for number in range(1, 101)]
+    images(tmp_path, *names)
+    coco(tmp_path / "all.json", names, [entry(number % 100 + 1) for number in range(5000)])
+    start = time.process_time()
+    dataset = read(tmp_path, with_masks=True)
+    assert sum(len(sample.target) for sample in dataset.samples) == 5000
+    assert time.process_time() - start < 10

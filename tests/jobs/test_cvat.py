@@ -68,6 +68,13 @@ def test_project_names_its_subsets(tmp_path: Path) -> None:
     }
 
 
+def test_file_is_called_after_its_split(tmp_path: Path) -> None:
+    images(tmp_path / "images", "a.jpg", "b.jpg")
+    xml(tmp_path / "train.xml", shapes("a.jpg", BOX_SHAPE))
+    xml(tmp_path / "val.xml", shapes("b.jpg", BOX_SHAPE))
+    assert [sample.split for sample in read(tmp_path).samples] == ["train", "val"]
+
+
 @pytest.mark.parametrize(
     ("shape", "why"),
     [

@@ -154,3 +154,22 @@ def test_damage_anywhere_is_one_error(tmp_path: Path) -> None:
                 images.load(path)
             except NoImage:
                 continue
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_head_knows_how_the_image_is_held(tmp_path: Path, ending: str, orientation: int) -> None:
+    path = tmp_path / f"a.{ending}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (40, 30)).save(path, exif=exif)
+    head = images.head(path)
+    assert head.size == images.load(path).shape[:2]
+    assert head.stored == (30, 40)
+
+
+def test_head_without_exif(tmp_path: Path) -> None:
+    Image.new("L", (4, 3)).save(tmp_path / "a.png")
+    assert images.head(tmp_path / "a.png") == images.Head((3, 4), 1)
+    with pytest.raises(images.NoImage):
+        images.head(tmp_path / "none.png")

@@ -41,10 +41,16 @@ def test_unsure_shapes_are_there_and_hidden() -> None:
 
 
 def test_only_the_surest_of_very_many_are_drawn_and_named() -> None:
-    many = tuple(Shape(label="cat", score=score / 200, box=(0, 0, 1, 1)) for score in range(200))
+    many = tuple(Shape(label="cat", score=n / 200, box=(n % 5 / 5, n % 11 / 11, 1, 1)) for n in range(200))
     page = drawn(*many)
     assert page.count("<g ") == overlay.MOST and page.count("</span>") == overlay.NAMED
     assert 'data-score="0.9950"' in page and 'data-score="0.0050"' not in page
+
+
+def test_words_do_not_lie_on_those_of_surer_shapes() -> None:
+    near = Shape(label="dog", score=0.5, box=(0.12, 0.21, 0.5, 0.5))
+    page = drawn(near, BOX).replace("\u00a0", " ")
+    assert page.count("</span>") == 1 and ">cat 87 %</span>" in page
 
 
 def test_words_stay_on_the_image() -> None:

@@ -19,6 +19,7 @@ def xml(path: Path, image_name: str, *names: str, size: tuple[int, int] = SIZE, 
 
 def test_challenge(tmp_path: Path) -> None:
     images(tmp_path / "JPEGImages", "1.jpg", "2.jpg", "3.jpg")
+    images(tmp_path / "SegmentationClass", "1.png")
     for name, names in (("1", ["dog", "cat"]), ("2", ["cat"]), ("3", [])):
         xml(tmp_path / f"Annotations/{name}.xml", f"{name}.jpg", *names)
     text(tmp_path / "ImageSets/Main/train.txt", "1\n2\n")
@@ -33,6 +34,7 @@ def test_challenge(tmp_path: Path) -> None:
     ]
     assert dataset.samples[0].target.boxes.tolist() == [BOX, BOX]
     assert dataset.samples[0].target.labels.tolist() == [1, 0]
+    assert said(dataset) == []
 
 
 def test_roboflow_has_both_in_one_folder(tmp_path: Path) -> None:

@@ -121,7 +121,8 @@ def report(before: float = 0.805, after: float = 0.804, fps: float = 5043, **cha
 
 def drawn_on(**changed: Any) -> Picture:
     """A picture with boxes of both models and of the annotation, and a layer after."""
-    sure, unsure = (Shape(label=EVIL, score=score, box=(0.1, 0.1, 0.5, 0.5)) for score in (0.9, 0.2))
+    sure = Shape(label=EVIL, score=0.9, box=(0.1, 0.1, 0.5, 0.4))
+    unsure = Shape(label=EVIL, score=0.2, box=(0.1, 0.5, 0.5, 0.9))
     known: dict[str, Any] = {
         "file": "artifacts/pictures/00.png",
         "name": "val/1.png",

@@ -127,9 +127,12 @@ def test_rehearsal_that_takes_too_long_stops_nobody_and_keeps_its_pictures(tmp_p
     late = Exit(code=None, signal=9, seconds=300, out_of_time=True)
     found = outcome.findings(tmp_path, request, late)
     assert not found.blocked and "longer than 300 s" in found.problems[0].message
+    assert outcome.findings(tmp_path, request, FINE) == found, "it is not tried again"
+    (tmp_path / "findings.json").unlink()
     early = Findings(pictures=(made.drawn_on(),))
     (tmp_path / EARLY_NAME).write_text(early.model_dump_json())
     assert outcome.findings(tmp_path, request, late).pictures == early.pictures
+    (tmp_path / "findings.json").unlink()
     assert outcome.findings(tmp_path, request, died(signal.SIGSEGV)).blocked
 
 

@@ -1,28 +1,69 @@
 """The samples are there, small, and what they say they are."""
 
 import zipfile
+from collections import Counter
 from io import BytesIO
+from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from otx_web import samples
 
-MAX_BYTES = 4_000_000
+MAX_BYTES = 16_000_000
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+TASKS = ("classification",)
+ANOMALY_TASKS = ("anomaly_classification", "anomaly_detection", "anomaly_segmentation")
+
+
+def told(task: str) -> dict[str, str]:
+    """`model_info` of a sample's model, from its file."""
+    graph = ElementTree.parse(samples.paths(task).model[0]).getroot()
+    return {node.tag: node.get("value", "") for node in graph.iterfind("rt_info/model_info/*")}
+
+
+def files(task: str) -> dict[str, bytes]:
+    """A sample's dataset, path by path."""
+    with zipfile.ZipFile(samples.paths(task).dataset) as packed:
+        return {name: packed.read(name) for name in packed.namelist()}
+
+
+def opened(content: bytes) -> NDArray[np.uint8]:
+    """Pixels of a picture or mask."""
+    return np.asarray(Image.open(BytesIO(content)))
+
+
+def model(task: str, **settings: object) -> Any:
+    """The sample's model in Model API, which finds out by itself what it is."""
+    from model_api.models import Model
+
+    return Model.create_model(str(samples.paths(task).model[0]), configuration=settings, device="CPU", nstreams="1")
+
+
+# --- all of them
+
+
+def test_there_is_a_sample_for_every_task() -> None:
+    assert samples.tasks() == (*TASKS, *ANOMALY_TASKS)
 
 
 @pytest.mark.parametrize("task", samples.tasks())
 def test_the_files_of_a_sample_are_there(task: str) -> None:
     sample = samples.paths(task)
     graph, weights = sample.model
-    assert graph.suffix == ".xml" and weights.suffix == ".bin" and sample.dataset.suffix == ".zip"
+    assert graph.suffix == ".xml" and weights == graph.with_suffix(".bin") and sample.dataset.suffix == ".zip"
     assert all(path.is_file() and path.stat().st_size for path in (graph, weights, sample.dataset))
 
 
 def test_all_samples_together_are_small() -> None:
-    files = [path for path in samples.FOLDER.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    assert sum(path.stat().st_size for path in files) < MAX_BYTES
+    found = [path for path in samples.FOLDER.rglob("*") if path.suffix in (".xml", ".bin", ".zip")]
+    assert {path for task in samples.tasks() for path in (*samples.paths(task).model, samples.paths(task).dataset)} == {
+        *found
+    }  # and none that no sample needs
+    assert sum(path.stat().st_size for path in found) < MAX_BYTES
 
 
 def test_an_unknown_task_has_no_sample() -> None:
@@ -31,42 +72,81 @@ def test_an_unknown_task_has_no_sample() -> None:
     assert "classification" in refused.value.hint
 
 
-def test_the_classifier_says_what_model_api_needs() -> None:
-    graph, _ = samples.paths("classification").model
-    told = {
-        node.tag: node.get("value", "") for node in ElementTree.parse(graph).getroot().iterfind("rt_info/model_info/*")
+@pytest.mark.parametrize("task", samples.tasks())
+def test_a_model_says_what_model_api_needs(task: str) -> None:
+    info = told(task)
+    kinds = {
+        "classification": ("Classification", "classification"),
+        "detection": ("ssd", "detection"),
+        "segmentation": ("Segmentation", "segmentation"),
+        "instance_segmentation": ("MaskRCNN", "instance_segmentation"),
     }
-    assert told["model_type"] == "Classification"
-    assert told["labels"].split()[:3] == ["zero", "one", "two"]
-    assert len(told["mean_values"].split()) == len(told["scale_values"].split()) == 3
-    assert told["reverse_input_channels"] == "False"
+    assert (info["model_type"], info["task_type"]) == kinds.get(task, ("AnomalyDetection", "anomaly"))
+    labels = {
+        "segmentation": ("background", *DIGITS),
+        "instance_segmentation": ("otx_empty_lbl", *DIGITS),
+        **dict.fromkeys(ANOMALY_TASKS, ("Normal", "Anomaly")),
+    }
+    assert tuple(info["labels"].split()) == labels.get(task, DIGITS)
+    assert len(info["mean_values"].split()) == len(info["scale_values"].split()) == 3
+    assert info["reverse_input_channels"] == "False" and info["resize_type"] == "standard"
 
 
-def test_the_classifiers_dataset_is_split_by_class_without_overlap() -> None:
-    with zipfile.ZipFile(samples.paths("classification").dataset) as packed:
-        names = packed.namelist()
-        pictures = [packed.read(name) for name in names]
+@pytest.mark.parametrize("task", samples.tasks())
+def test_no_picture_is_there_twice(task: str) -> None:
+    pictures = [content for name, content in files(task).items() if name.endswith(".jpg")]
+    assert len(set(pictures)) == len(pictures) > 250
+
+
+# --- classification
+
+
+def test_the_classifiers_dataset_is_split_by_class() -> None:
+    names = files("classification")
     splits = {split: [name for name in names if name.startswith(f"{split}/")] for split in ("train", "val")}
     assert len(splits["train"]) == 897 and len(splits["val"]) == 900
     assert {name.split("/")[1] for name in splits["train"]} == {name.split("/")[1] for name in splits["val"]}
-    assert len(set(pictures)) == len(pictures)  # no picture is there twice
-    with Image.open(BytesIO(pictures[0])) as picture:
+    with Image.open(BytesIO(files("classification")[splits["val"][0]])) as picture:
         assert picture.format == "JPEG" and picture.size == (64, 64) and picture.mode == "RGB"
 
 
 def test_the_classifier_recognises_the_digits() -> None:
     """97.4 % on all of val, as the script that builds it prints; here on every ninth picture."""
-    import numpy as np
-    import openvino as ov
-
-    sample = samples.paths("classification")
-    compiled = ov.Core().compile_model(sample.model[0], "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    labels = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-    with zipfile.ZipFile(sample.dataset) as packed:
-        names = [name for name in packed.namelist() if name.startswith("val/")][::9]
-        pixels = np.stack([np.asarray(Image.open(BytesIO(packed.read(name)))) for name in names]).astype(np.float32)
-    mean, scale = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
-    images = ((pixels - mean) / scale).transpose(0, 3, 1, 2).astype(np.float32)
-    answers = [labels[int(compiled(image[None])[0].argmax())] for image in images]
-    right = [answer == name.split("/")[1] for answer, name in zip(answers, names, strict=True)]
+    pictures = [(name, content) for name, content in files("classification").items() if name.startswith("val/")][::9]
+    classifier = model("classification")
+    right = [classifier(opened(content)).top_labels[0].name == name.split("/")[1] for name, content in pictures]
     assert len(right) == 100 and sum(right) / len(right) > 0.95
+
+
+# --- keypads
+
+
+def test_the_keypads_lie_as_in_mvtec() -> None:
+    content = files("anomaly_classification")
+    counts = Counter("/".join(name.split("/")[:2]) for name in content)
+    faults = ("missing", "scratch", "stain", "swapped")
+    assert counts == {
+        "train/good": 120,
+        "test/good": 60,
+        **{f"test/{fault}": 30 for fault in faults},
+        **{f"ground_truth/{fault}": 30 for fault in faults},
+    }
+    for name, mask in content.items():
+        if name.startswith("ground_truth/"):
+            assert name.replace("ground_truth", "test").replace("_mask.png", ".jpg") in content
+            assert set(np.unique(opened(mask)).tolist()) == {0, 255} and opened(mask).shape == (128, 128)
+
+
+def test_the_three_models_of_keypads_differ_in_their_task() -> None:
+    assert {told(task)["task"] for task in ANOMALY_TASKS} == {"classification", "detection", "segmentation"}
+    assert len({samples.paths(task).model[1].read_bytes() for task in ANOMALY_TASKS}) == 1
+    assert len({tuple(sorted((told(task) | {"task": ""}).items())) for task in ANOMALY_TASKS}) == 1
+
+
+def test_faulty_keypads_are_told_from_good_ones() -> None:
+    content, padim = files("anomaly_detection"), model("anomaly_detection")
+    names = [name for name in content if name.startswith("test/")][::6]
+    said = {name: padim(opened(content[name])) for name in names}
+    right = [(result.pred_label == "Normal") == name.startswith("test/good/") for name, result in said.items()]
+    assert len(right) == 30 and np.mean(right) > 0.8
+    assert all(len(result.pred_boxes) for name, result in said.items() if name.startswith("test/missing/"))

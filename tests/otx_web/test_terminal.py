@@ -179,3 +179,15 @@ def test_the_table_of_jobs_keeps_a_line_a_job(parts: Services) -> None:
     told = terminal.table(parts.store.list_jobs().rows)
     assert len(told.splitlines()) == 3
     assert "\x1b" not in told and "80.5 % → 80.4 % held" in told
+
+
+def test_the_table_names_the_metric_where_it_is_not_accuracy(parts: Services) -> None:
+    measure = made.report().before
+    assert measure is not None
+    found = measure.model_copy(update={"metrics": {"miou": 0.71}})
+    job = made.job(
+        parts,
+        task="segmentation",
+        made=made.report().model_copy(update={"metric": "miou", "before": found, "after": found}),
+    )
+    assert "mIoU 71.0 % → 71.0 % held" in terminal.table([job])

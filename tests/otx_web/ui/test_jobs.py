@@ -101,6 +101,18 @@ def test_row_says_all(house: Services, visit: Visit) -> None:
         assert text in page
 
 
+def test_row_names_its_metric_where_it_is_not_accuracy(house: Services, visit: Visit) -> None:
+    measure = made.report().before
+    assert measure is not None
+    found = measure.model_copy(update={"metrics": {"map": 0.412}})
+    made.job(
+        house,
+        task="detection",
+        made=made.report().model_copy(update={"metric": "map", "before": found, "after": found}),
+    )
+    assert "mAP " in (page := board(house, visit)) and "41.2" in page
+
+
 def test_failed_row_says_why(house: Services, visit: Visit) -> None:
     failure = Failure(kind="bad_outputs", message="The outputs are NaN.")
     report = Report(status="failed", task="classification", template="generic", method="pot_default", failure=failure)

@@ -134,6 +134,14 @@ def test_the_class_that_lost_most_is_first() -> None:
     assert "-5.0" in classes
 
 
+def test_metric_of_classes_is_named_where_it_is_not_accuracy() -> None:
+    measure = made.report().before
+    assert measure is not None
+    found = measure.model_copy(update={"metrics": {"map": 0.4}, "per_class": {"cat": {"map": 0.4}}})
+    page = plain(tables.accuracy(made.report().model_copy(update={"metric": "map", "before": found, "after": found})))
+    assert "1 class by mAP, the one that lost most first" in page and "<b>0.0</b>" in page
+
+
 def test_metrics_carry_intervals_where_they_are_known() -> None:
     page = tabs()
     assert '80.5 %<span class="ow-muted"> (78.7 to 82.2)' in page
