@@ -105,32 +105,41 @@ def read(root: Path, task: Task, *, title: str, codes: Codes | None = None, whol
 
 
 def has_masks(root: Path) -> bool:
-    """Whether there are some beside images."""
-    pictures, masks = _roles(root)
-    return bool(pictures and masks)
+    """Whether there are some, by their folders or their names."""
+    return any(
+        (role := _role(folder.relative_to(root).parts)) == "mask"
+        or (role != "other" and any(_MASK_ENDINGS.search(_plain(Path(name).stem)) for name in names))
+        for folder, names in _image_names(root)
+    )
 
 
 def has_file(root: Path, name: str) -> bool:
-    """Whether there are masks, and a file of this name."""
-    return any(path.name == name for path in tree.files_under(root)) and has_masks(root)
+    """Whether there are masks, and a file of this name at the top or in the folder of a split."""
+    return any(any(root.glob(place)) for place in (name, f"*/{name}")) and has_masks(root)
 
 
 def is_cityscapes(root: Path) -> bool:
     """Its masks have long names."""
-    return any(_CITY.search(path.stem.lower()) for path in tree.images_under(root))
+    return any(_CITY.search(Path(name).stem.lower()) for _, names in _image_names(root) for name in names)
 
 
 def is_voc(root: Path) -> bool:
     """Its masks have a folder of their own."""
-    folders = {path.parent for path in tree.images_under(root)}
-    return any(_letters(folder.name).startswith("segmentationclass") for folder in folders)
+    return any(_letters(folder.name).startswith("segmentationclass") for folder, _ in _image_names(root))
 
 
 def is_camvid(root: Path) -> bool:
     """By its list of colours, or by folders such as trainannot."""
-    folders = {path.parent for path in tree.images_under(root)}
-    annotated = any(_letters(folder.name).endswith("annot") for folder in folders)
+    annotated = any(_letters(folder.name).endswith("annot") for folder, _ in _image_names(root))
     return annotated or has_file(root, "label_colors.txt")
+
+
+def _image_names(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Folders with images, and their names."""
+    for folder, _, names in os.walk(root):
+        found = [name for name in names if name.lower().endswith(images.ENDINGS) and not name.startswith(".")]
+        if found and not any(part.startswith((".", "__MACOSX")) for part in Path(folder).relative_to(root).parts):
+            yield Path(folder), found
 
 
 def _nothing_fits(pictures: Sequence[Path], masks: Sequence[Path], root: Path) -> BadDataset:
@@ -149,10 +158,11 @@ def _roles(root: Path) -> tuple[list[Path], list[Path]]:
     """Images and masks, by the folders they lie in, else by their names."""
     files = tree.images_under(root)
     stems = {(path.parent, _plain(path.stem)) for path in files}
+    roles = {folder: _role(folder.relative_to(root).parts) for folder in {path.parent for path in files}}
     pictures: list[Path] = []
     masks: list[Path] = []
     for path in files:
-        role = _role(path.relative_to(root).parts[:-1])
+        role = roles[path.parent]
         stem = _plain(path.stem)
         beside = role != "mask" and (path.parent, _MASK_ENDINGS.sub("", stem)) in stems and _MASK_ENDINGS.search(stem)
         if role == "mask" or beside:
