@@ -21,6 +21,7 @@ from jobs import (
     image_input,
     measure,
     methods,
+    numbers,
     pictures,
     plausibility,
     settling,
@@ -166,7 +167,9 @@ def _check_dataset(request: CheckRequest, directory: Path, scratch: Path) -> Fin
         validation=len(division.validation),
         pictures=_pictures(dataset, task, directory),
     )
-    return Findings(dataset=found, tasks=(task.name,), problems=(*dataset.problems, *_few(division), *_notes(division)))
+    return Findings(
+        dataset=found, tasks=(task.name,), problems=(*dataset.problems, *_few(division, task), *_notes(division))
+    )
 
 
 def _splits(dataset: Dataset) -> tuple[Split, ...]:
@@ -205,16 +208,16 @@ def _pictures(dataset: Dataset, task: Task, directory: Path) -> tuple[SamplePict
     return tuple(drawn)
 
 
-def _few(division: Division) -> list[Problem]:
+def _few(division: Division, task: Task) -> list[Problem]:
     measured = len(division.validation)
     if measured >= 100:
         return []
+    points = numbers.significant(300 * task.unseen_change / measured, 2)
     return [
         Problem(
             level="warning",
             where="dataset",
-            message=f"Accuracy is measured on {measured} images only: a loss under {300 / measured:.0f} points"
-            " cannot be seen.",
+            message=f"Accuracy is measured on {measured} images only: a loss under {points} points cannot be seen.",
             hint="A few hundred images with labels make a verdict.",
         )
     ]

@@ -21,7 +21,8 @@ Counts = NDArray[np.int64]
 _RESAMPLES = 1000
 _AT_ONCE = 50  # resamples, so that memory stays within bounds
 _ALPHA = 0.05
-_UNSEEN_CHANGE = 0.1
+UNSEEN_CHANGE = 0.1
+"""How much an image that nobody saw may change by, at least."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def drop(before: Overlaps, after: Overlaps, *, seed: int = 0) -> Interval:
     draws = np.concatenate([_means(before, chosen) - _means(after, chosen) for chosen in _drawn(images, seed)])
     low, high = np.quantile(draws, [_ALPHA / 2, 1 - _ALPHA / 2])
     worst = float(np.abs(before.mean_iou() - after.mean_iou()).max())
-    unseen = min(1.0, 3 / images) * max(worst, _UNSEEN_CHANGE)
+    unseen = min(1.0, 3 / images) * max(worst, UNSEEN_CHANGE)
     return Interval(value, min(float(low), value - unseen), max(float(high), value + unseen))
 
 

@@ -147,6 +147,8 @@ class Task:
     may_calibrate: Callable[[Any, CalibrateOn], bool] | None = None
     """Whether an image with this target is of the kind that is to calibrate; where all are, there is no such choice."""
     thresholds: Thresholds | None = None
+    unseen_change: float = 1.0
+    """How much one more image may change by that nobody saw: see `compare`."""
 
 
 def by_name(name: str) -> Task:

@@ -321,12 +321,12 @@ def _shares(numbers: Map, classes: int) -> NDArray[np.float64]:
 
 def marks(prediction: Prediction, bound: Bound, size: Size) -> Marks:
     own = _own(bound)
-    return _painted(_map(prediction), own.colours, own.background)
+    return _painted(_map(prediction), own.colours, own.background, size)
 
 
 def truth_marks(real: Truth, i: int, bound: Bound, size: Size) -> Marks:
     own = _own(bound)
-    return _painted(real.read(i), own.colours, own.background)
+    return _painted(real.read(i), own.colours, own.background, size)
 
 
 def target_marks(found: LabelMap, names: Sequence[str], size: Size) -> Marks:
@@ -335,19 +335,17 @@ def target_marks(found: LabelMap, names: Sequence[str], size: Size) -> Marks:
     except NoImage:  # nothing can be shown of it
         return Marks()
     background = next((number for number, name in enumerate(names) if name.casefold() == BACKGROUND), -1)
-    return _painted(numbers, range(len(names)), background)
+    return _painted(numbers, range(len(names)), background, size)
 
 
-def _painted(numbers: Map, colours: Sequence[int], background: int) -> Marks:
-    """Every class in its colour; background and what does not count stay clear."""
+def _painted(numbers: Map, colours: Sequence[int], background: int, size: Size) -> Marks:
+    """Every class in its colour, in the image's shape; background and what does not count stay clear."""
     table = np.zeros((256, 4), np.uint8)
     for place, number in enumerate(colours):
         table[place] = (*palette.colour(number), 0 if place == background else 255)
-    scale = _DRAWN_SIDE / max(numbers.shape)
-    if scale < 1:
-        height, width = (max(1, round(side * scale)) for side in numbers.shape)
-        numbers = label_maps.resized(numbers, (height, width))
-    return Marks(layer=table[numbers])
+    scale = min(1.0, _DRAWN_SIDE / max(size))
+    height, width = (max(1, round(side * scale)) for side in size)
+    return Marks(layer=table[label_maps.resized(numbers, (height, width))])
 
 
 def chance(bound: Bound) -> float:
@@ -393,4 +391,5 @@ TASK = Task(
     target_marks=target_marks,
     chance=chance,
     difference=difference,
+    unseen_change=overlap.UNSEEN_CHANGE,
 )

@@ -276,8 +276,9 @@ def test_annotation_is_drawn_before_there_is_a_model(tmp_path: Path) -> None:
     assert TASK.target_marks(sample.target, dataset.labels, (24, 24)).layer is None
 
 
-def test_large_masks_are_drawn_small() -> None:
-    assert segmentation._painted(np.ones((2000, 1000), np.uint8), [0, 1], -1).layer.shape == (640, 320, 4)  # type: ignore[union-attr]
+def test_layer_has_the_shape_of_the_image_and_is_small() -> None:
+    layer = segmentation._painted(np.ones((512, 512), np.uint8), [0, 1], -1, (2000, 1000)).layer
+    assert layer is not None and layer.shape == (640, 320, 4)
 
 
 @pytest.mark.parametrize(
