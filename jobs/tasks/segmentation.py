@@ -29,6 +29,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _METRICS = (Metric("miou", "mIoU"), Metric("dice", "Dice"), Metric("pixel_accuracy", "Pixel accuracy"))
+_OTX_BACKGROUND = "otx_background_lbl"
 _OTHER = "other"
 """What a model that answers numbers says where the number has no name."""
 _CHANGED = 0.05  # share of an image's pixels from which on it is another answer
@@ -114,13 +115,15 @@ def bind(model: ov.Model, settings: Mapping[str, str], dataset: Dataset) -> MapB
 def _names(settings: Mapping[str, str], output: MapOutput) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Of the map's classes, in their order; empty when nobody says them. Raises LabelMismatch."""
     names = formats.labels({"labels": settings.get("labels", "")} if settings.get("labels_given") else settings)
+    names = tuple(BACKGROUND if name == _OTX_BACKGROUND else name for name in names)
     if not names or not output.classes:
         return names, ()
     if len(names) == output.classes - 1 and BACKGROUND not in {name.casefold() for name in names}:
         if output.holds == Holds.ONE:
             return (BACKGROUND, *names), (f"The model has one score a pixel: from 0.5 on it is “{names[0]}”.",)
         return (BACKGROUND, *names), (f"The model has one class more than names, so its first is the {BACKGROUND}.",)
-    return labels.named(settings, output.classes), ()
+    labels.named(settings, output.classes)  # that there are as many
+    return names, ()
 
 
 def _highest(dataset: Dataset) -> int:

@@ -94,6 +94,11 @@ def test_one_more_class_than_names_is_the_background(tmp_path: Path) -> None:
     assert "one class more than names" in found.notes[0]
 
 
+def test_background_has_a_name_of_otx(tmp_path: Path) -> None:
+    found = bound(streets.model(["otx_background_lbl", "grass", "roof"]), named(tmp_path / "data"))
+    assert found.labels == streets.CLASSES and found.background == 0
+
+
 def test_model_without_names_is_matched_by_order(tmp_path: Path) -> None:
     found = bound(streets.model(told=False), named(tmp_path / "data", ["ground", "lawn", "roof"]))
     assert found.labels == ("ground", "lawn", "roof") and "by order" in found.notes[0]
