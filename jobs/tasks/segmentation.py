@@ -68,8 +68,9 @@ def fits(model: ModelFindings) -> float:
         return 1.0
     if said.strip() or len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
         return 0.0
-    found = [map_output.looks_like_one(port.shape, port.type, _sides(model)) for port in model.outputs]
-    if not any(found) or len(model.outputs) > 3:
+    ports = [port for port in model.outputs if not map_output.is_extra(port.name)]
+    found = [map_output.looks_like_one(port.shape, port.type, _sides(model)) for port in ports]
+    if not all(found) or not 0 < len(found) <= 3:  # a detector has grids of several sizes, some of them coarse
         return 0.0
     return 0.5 if any(one and one.holds != Holds.ONE for one in found) else 0.3
 

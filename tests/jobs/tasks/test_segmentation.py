@@ -324,3 +324,10 @@ def test_whole_job(tmp_path: Path) -> None:
         with Image.open(tmp_path / "job" / view.layer) as layer:
             assert layer.mode == "RGBA"
     assert json.loads((tmp_path / "job" / "report.json").read_text())["labels"] == list(streets.CLASSES)
+
+
+def test_detectors_grids_do_not_fit() -> None:
+    entry = ops.parameter([1, 3, 64, 64], np.float32, name="image")
+    grids = [ops.avg_pool(entry, [side] * 2, [0, 0], [0, 0], [side] * 2, False) for side in (8, 16)]
+    model = ov.Model(grids, [entry], "grids")
+    assert segmentation.fits(findings(model, {})) == 0
