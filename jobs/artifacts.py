@@ -13,7 +13,7 @@ import openvino as ov
 
 from jobs import formats, report_page
 from jobs.report import Artifact
-from jobs.spec import JobSpec, Options, PotAccuracyAware, Quantization, Weights
+from jobs.spec import JobSpec, Options, PotAccuracyAware, Quantization
 
 FOLDER = "artifacts"
 CONFIG = "pot_optimization_config.json"
@@ -44,7 +44,7 @@ def save_model(job_dir: Path, model: ov.Model, wanted: JobSpec, said: Mapping[st
     graph = folder / "model.xml"
     formats.save(model, graph, half=half)
     stem = re.sub(r"[^\w.-]+", "_", Path(wanted.model.name).stem)[:80].strip("._") or "model"
-    bits = "int4" if isinstance(wanted.options, Weights) and wanted.options.mode.bits == 4 else "int8"
+    bits = "int4" if "INT4" in formats.precision(model) else "int8"
     with zipfile.ZipFile(folder / "model.zip", "w", zipfile.ZIP_DEFLATED) as packed:
         for path in (graph, graph.with_suffix(".bin")):
             packed.write(path, f"{stem}_{bits}{path.suffix}")

@@ -135,16 +135,13 @@ def _for_search(spec: JobSpec, options: Quantization, job: Circumstances) -> Ite
     search = PotAccuracyAware()
     evaluate = job.seconds.get("after", 0.0) * search.metric_subset_ratio
     share = min(1.0, search.ranking_subset_size / max(1.0, search.metric_subset_ratio * job.measured))
-    changes = {"preset": "mixed"}
-    if spec.max_drop != search.maximal_drop:
-        changes["maximal_drop"] = fields.text(spec.max_drop)
     yield NextStep(
         title="Give the most sensitive layers back to float",
-        reason="Accuracy-aware quantization finds the layers that cost most accuracy, and keeps these exact. The time"
-        " is the most it can take.",
+        reason="Accuracy-aware quantization finds the layers that cost most accuracy, and keeps these exact. It aims at"
+        " half of the accepted loss, so that the rest is surely under it. The time is the most it can take.",
         seconds=job.again + evaluate * (search.max_iter_num + job.quantizers * share),
         method="pot_accuracy_aware",
-        set=changes,
+        set={"preset": "mixed", "maximal_drop": fields.text(spec.max_drop / 2)},
     )
 
 

@@ -5,9 +5,9 @@ groups of layers by what the return of each alone wins; then give them back one 
 first, until the drop is met.
 
 Known to be otherwise than in POT: there is a bound on the steps; groups are ranked once, so that the time is known
-before (POT ranked again whenever the drop grew); groups that win equally much are ranked by how near the answers come
-to the original's; what won nothing is quantized again at the end; and the model that lost least is the one kept, not
-the last one.
+before (POT ranked again whenever the drop grew), and many of them on few images first; groups that win equally much are
+ranked by how near the answers come to the original's; what won nothing is quantized again at the end; and the model
+that lost least is the one kept, not the last one.
 
 Layers that were chosen on the images that measure the result would flatter it. So they are chosen on a part of these
 images, and what is lost on the others, which chose nothing, is said beside.
@@ -30,6 +30,8 @@ from jobs.spec import DropType, PotAccuracyAware, Preset
 
 _VARIANTS = 3
 """Attempts of `tune_hyperparams`: POT's grid of range estimators and bias corrections, without what is tried anyway."""
+_FIRST_LOOK = 50
+"""Images on which many groups are ranked before the best of them are on more."""
 _NAMED = 12
 """So many layers are named in a note; all of them stand among the settings."""
 
@@ -184,27 +186,39 @@ class _Search:
         return best
 
     def _ranked(self, current: Candidate, groups: Groups, steps: int) -> list[Group]:
-        """The group first whose return alone makes the model best, on the images that quantization harmed most."""
-        places = self._harmed(current)
-        then = steps * self._clock.evaluation
+        """The group first whose return alone makes the model best, on the images that quantization harmed most.
+
+        Of many groups only the best on a few images are looked at on more: the others would never be given back.
+        """
+        most, then = self._options.ranking_subset_size, steps * self._clock.evaluation
+        promising = list(groups)
+        if _looks_twice(len(promising), steps, min(most, len(self._places))):
+            second = 2 * steps * self._clock.evaluation * min(1.0, most / len(self._places))
+            first = self._in_order(promising, current, groups, self._harmed(current, _FIRST_LOOK), then=second + then)
+            promising = first[: 2 * steps]
+        return self._in_order(promising, current, groups, self._harmed(current, most), then=then)
+
+    def _in_order(
+        self, some: Sequence[Group], current: Candidate, groups: Groups, places: Sequence[int], *, then: float
+    ) -> list[Group]:
+        """By what the return of each makes of the model on these images, the best first."""
         scores: list[tuple[float, float]] = []
         took, begun = self._clock.evaluation * len(places) / len(self._places), time.perf_counter()
-        for number, group in enumerate(groups):
-            self._clock.counting("groups of layers ranked", number, len(groups), each=took, then=then)
+        for number, group in enumerate(some):
+            self._clock.counting("groups of layers ranked", number, len(some), each=took, then=then)
             model = groups.give_back(current.model, group)
             found = self._validation.evaluate(model, places, labels=not self._options.annotation_free)
             worth = found.value if found.higher_is_better else -found.value
             scores.append((worth, -float(found.difference.mean())))
             took = (time.perf_counter() - begun) / (number + 1)
-        order = sorted(range(len(groups)), key=lambda number: scores[number], reverse=True)
-        known = list(groups)
-        return [known[number] for number in order]
+        order = sorted(range(len(some)), key=lambda number: scores[number], reverse=True)
+        return [some[number] for number in order]
 
-    def _harmed(self, current: Candidate) -> tuple[int, ...]:
-        """Places of those images, worst first cut off, in order."""
+    def _harmed(self, current: Candidate, most: int) -> tuple[int, ...]:
+        """Places of at most so many images, those that lost most, in order."""
         before, after = self._before.per_image, current.evaluation.per_image
         lost = before - after if self._before.higher_is_better else after - before
-        worst = np.lexsort((current.evaluation.difference, lost))[::-1][: self._options.ranking_subset_size]
+        worst = np.lexsort((current.evaluation.difference, lost))[::-1][:most]
         return tuple(self._places[place] for place in sorted(worst.tolist()))
 
     # --- measuring and telling
@@ -315,6 +329,11 @@ def _optimised(quantized: Quantized, model: ov.Model, found: dict[str, str]) -> 
     return Optimised(model, {**quantized.applied, **found, "quantizers": str(quantizers)}, notes=quantized.notes)
 
 
+def _looks_twice(groups: int, steps: int, images: int) -> bool:
+    """Whether most groups are ranked on few images only."""
+    return groups > 2 * steps and images > _FIRST_LOOK
+
+
 def cost(optimised: Optimised, options: PotAccuracyAware, *, calibration: int, validation: int) -> Cost:
     """All that may be tried. A search that meets its limit at once takes the least of it."""
     attempts = 1 + _VARIANTS * options.tune_hyperparams
@@ -322,13 +341,13 @@ def cost(optimised: Optimised, options: PotAccuracyAware, *, calibration: int, v
     groups = int(optimised.applied["groups"])
     steps = min(options.max_iter_num, groups)
     chosen = max(1, round(options.metric_subset_ratio * validation))
+    ranking = min(options.ranking_subset_size, chosen)
+    twice = _looks_twice(groups, steps, ranking)
+    ranked = groups * _FIRST_LOOK + 2 * steps * ranking if twice else groups * ranking
     return Cost(
         calibrated=2 * calibration * attempts,
-        compiled=attempts + groups + 2 * steps + 1,
-        evaluated=(attempts + 2 * steps) * chosen
-        + groups * min(options.ranking_subset_size, chosen)
-        + validation
-        - chosen,
+        compiled=attempts + groups + 2 * steps * twice + 2 * steps + 1,
+        evaluated=(attempts + 2 * steps) * chosen + ranked + validation - chosen,
     )
 
 

@@ -89,7 +89,7 @@ LOST = verdict.judge(Interval(0.05, 0.04, 0.06), 0.01, 500)
 def test_loss_is_answered_with_a_search_whose_time_is_known() -> None:
     found = verdict.advise(LOST, spec_of(max_drop=0.02), job(seconds={**SECONDS, "after": 10.0}, measured=600))
     step = next(one for one in found if one.method == "pot_accuracy_aware")
-    assert step.set == {"preset": "mixed", "maximal_drop": "0.02"}
+    assert step.set == {"preset": "mixed", "maximal_drop": "0.01"}, "half of what is accepted"
     assert step.seconds == pytest.approx(1 + 10 + 10 + 0.5 * 10 * (20 + 20)), "again, then steps and rankings on a half"
 
 

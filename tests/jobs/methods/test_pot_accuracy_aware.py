@@ -178,6 +178,21 @@ def test_cost_is_bounded_and_grows_with_what_is_asked_for() -> None:
     assert more.calibrated == 5 * plain.calibrated and more.compiled == plain.compiled + 4
 
 
+def test_many_groups_are_first_ranked_on_few_images() -> None:
+    optimised = Optimised(convolutions(), {"groups": "100"})
+    once = pot_accuracy_aware.cost(optimised, PotAccuracyAware(max_iter_num=50), calibration=0, validation=600)
+    twice = pot_accuracy_aware.cost(optimised, PotAccuracyAware(max_iter_num=10), calibration=0, validation=600)
+    assert once.evaluated == (1 + 100) * 300 + 100 * 300 + 300
+    assert twice.evaluated == (1 + 20) * 300 + 100 * 50 + 20 * 300 + 300
+    assert twice.compiled == 1 + 100 + 20 + 20 + 1
+
+
+def test_what_is_ranked_twice_is_found_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pot_accuracy_aware, "_FIRST_LOOK", 6)
+    optimised, trials, _ = search(tmp_path, tiny.sensitive("hurt"), max_iter_num=1)
+    assert optimised.applied["given_back"] == "hurt" and len(trials) == 2
+
+
 def cost(optimised: Optimised, **options: object) -> pot_accuracy_aware.Cost:
     chosen = PotAccuracyAware.model_validate({"ranking_subset_size": 50, **options})
     return pot_accuracy_aware.cost(optimised, chosen, calibration=100, validation=200)
