@@ -37,6 +37,17 @@ def mask(plane: Array, around: Box, window: Box, size: Size, level: float) -> by
     return _encode(stretched > level, top, left, size)
 
 
+def extent(plane: Array, around: Box, level: float) -> Box:
+    """The part of `around` that holds all of where the plane is above `level`."""
+    rows, columns = plane.shape
+    found: list[float] = []
+    for axis, side, start, end in ((0, columns, around[0], around[2]), (1, rows, around[1], around[3])):
+        above = np.flatnonzero((plane > level).any(axis))
+        first, last = (above[0] - 1, above[-1] + 2) if len(above) else (0, 0)  # it falls off within a cell
+        found += [start + (end - start) * max(0, first) / side, start + (end - start) * min(side, last) / side]
+    return found[0], found[2], found[1], found[3]
+
+
 def _middles(start: float, end: float, side: int) -> tuple[int, int]:
     """The pixels whose middles are inside, as a range."""
     first, last = np.ceil(np.clip([start, end], 0, side) - 0.5).astype(int).tolist()
@@ -46,8 +57,9 @@ def _middles(start: float, end: float, side: int) -> tuple[int, int]:
 def _encode(part: Array, top: int, left: int, size: Size) -> bytes:
     """Of a part of a mask at this place; runs go down the columns, so that other columns need not be looked at."""
     height, width = size
-    columns = np.zeros((part.shape[1], height), np.int8)
-    columns[:, top : top + len(part)] = part.T
-    changes = np.flatnonzero(np.diff(columns.ravel(), prepend=0, append=0)) + left * height
+    rows, columns = part.shape
+    pixels = np.zeros(columns * height + 2, np.uint8)  # one more at either end, so that all runs begin and end
+    pixels[1:-1].reshape(columns, height)[:, top : top + rows] = cv2.transpose(part.view(np.uint8))
+    changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + left * height
     runs = np.diff(changes, prepend=0, append=height * width)
     return masks.from_runs(runs[: len(runs) - (runs[-1] == 0)].tolist(), size)

@@ -33,10 +33,10 @@ class YOLO26Seg(DetectionModel):  # type: ignore[misc]
         return parameters
 
     def postprocess(self, outputs: Mapping[str, Array], meta: dict[str, Any]) -> InstanceSegmentationResult:
-        """Masks are left as their coefficients with the prototypes."""
+        """Masks are left as small as the prototypes, and above 0 where the object is."""
         rows, prototypes = (outputs[name][0].astype(np.float32) for name in self._names)
         rows = rows[rows[:, 4] > self.params.confidence_threshold]
         height, width, _ = meta["original_shape"]
         boxes = rows[:, :4] * np.array([width / self.w, height / self.h] * 2, np.float32)
-        masks = [(coefficients, prototypes) for coefficients in rows[:, 6:]]
+        masks = np.tensordot(rows[:, 6:], prototypes, 1)
         return InstanceSegmentationResult(boxes, rows[:, 5].astype(np.int64) + 1, masks, rows[:, 4])

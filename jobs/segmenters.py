@@ -195,10 +195,9 @@ class Segmenter:
             return planes.mask(plane, own, own, place.size, 0.5)
         whole = place.whole(self._entry.height, self._entry.width)
         if self._yolo:
-            coefficients, prototypes = plane
-            return planes.mask(np.tensordot(coefficients, prototypes, 1), whole, own, place.size, 0)
+            return planes.mask(plane, whole, own, place.size, 0)
         # Half is zero then, which is also what there is outside: the edge of the input is no edge of an object.
-        return planes.mask(plane - 0.5, whole, (0, 0, place.size[1], place.size[0]), place.size, 0)
+        return planes.mask(plane - 0.5, whole, planes.extent(plane, whole, 0.5), place.size, 0)
 
 
 def _without_extra(model: ov.Model) -> ov.Model:
@@ -213,12 +212,12 @@ def _wanted(model: ov.Model) -> tuple[int, ...]:
 
 
 def _quicken(model: Any) -> None:
-    """Suppress as detectors do, and leave masks to who wants them."""
+    """Suppress as detectors do, and leave masks as small as the prototypes."""
     together, overlap = bool(model.params.agnostic_nms), float(model.params.iou_threshold)
 
     def suppressed(boxes: Array, scores: Array, labels: Array, **_: Any) -> Array:
         return non_maximum.keep(boxes, scores, labels, overlap, together=together, most=MOST)
 
     model._calculate_nms = suppressed
-    model._decode_masks = lambda coefficients, prototypes, boxes, meta: [(row, prototypes) for row in coefficients]
+    model._decode_masks = lambda coefficients, prototypes, boxes, meta: np.tensordot(coefficients, prototypes, 1)
     model.get_label_name = str

@@ -48,3 +48,15 @@ def test_runs_are_those_of_the_whole_mask(window: tuple[float, float, float, flo
     whole = np.zeros(SIZE, np.uint8)
     whole[top:bottom, left:right] = 1
     assert planes.mask(np.ones((4, 4)), (-9, -9, 70, 70), window, SIZE, 0) == masks.encode(whole)
+
+
+def test_extent_holds_all_of_a_mask() -> None:
+    plane = np.zeros((7, 9), np.float32)
+    plane[2:4, 5:9] = 1
+    around = (-4.0, -3.0, 66.0, 47.0)
+    window = planes.extent(plane, around, 0.4)
+    assert window[0] > 20 and window[1] > 0 and window[3] < 40
+    everywhere = (0.0, 0.0, 60.0, 40.0)
+    assert planes.mask(plane, around, window, SIZE, 0.4) == planes.mask(plane, around, everywhere, SIZE, 0.4)
+    nothing = planes.extent(np.zeros((7, 9)), around, 0.4)
+    assert planes.mask(plane, around, nothing, SIZE, 0.4) == masks.empty(SIZE)
