@@ -129,6 +129,11 @@ def test_classes_last_say_the_same_as_first() -> None:
     assert sure == sure_last
 
 
+def test_of_equal_scores_the_first_is_meant() -> None:
+    values = np.random.default_rng(0).integers(0, 3, (1, 200, 24, 32)).astype(np.float16)
+    assert (read(MapOutput(0, Holds.SCORES, 200), values)[0] == values[0].argmax(0)).all()
+
+
 def test_how_sure_it_is_is_a_probability() -> None:
     logits = np.zeros((1, 4, 24, 32), np.float32)
     assert read(MapOutput(0, Holds.SCORES, 4), logits)[1] == pytest.approx(0.25)
