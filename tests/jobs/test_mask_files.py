@@ -200,6 +200,36 @@ def test_a_list_of_names_says_the_split(tmp_path: Path) -> None:
     assert [sample.split for sample in read(tmp_path).samples] == ["", "val", "val"]
 
 
+@pytest.mark.parametrize("name", ["camvid", "cityscapes", "voc_segmentation"])
+def test_what_datumaro_writes_is_read_back(tmp_path: Path, name: str) -> None:
+    from datumaro.components.annotation import AnnotationType, LabelCategories, Mask, MaskCategories
+    from datumaro.components.dataset import Dataset as DatumaroDataset
+    from datumaro.components.dataset_base import DatasetItem
+    from datumaro.components.media import Image as Media
+
+    labels = ("background", "road", "car")
+    rng = np.random.default_rng(0)
+    real = {f"{split}-{number}": rng.integers(0, 3, (6, 8)) for split in ("train", "val") for number in range(2)}
+    items = [
+        DatasetItem(
+            key,
+            subset=key.partition("-")[0],
+            media=Media.from_numpy(rng.integers(0, 256, (6, 8, 3)).astype(np.uint8)),
+            annotations=[Mask(numbers == label, label=label, id=label, group=label) for label in range(3)],
+        )
+        for key, numbers in real.items()
+    ]
+    categories = {
+        AnnotationType.label: LabelCategories.from_iterable(labels),
+        AnnotationType.mask: MaskCategories({0: (0, 0, 0), 1: (128, 64, 128), 2: (0, 0, 142)}),
+    }
+    DatumaroDataset.from_iterable(items, categories=categories).export(str(tmp_path / "data"), name, save_media=True)
+    found = read(tmp_path / "data")
+    assert found.labels == labels and not found.problems
+    assert [sample.split for sample in found.samples] == ["train", "train", "val", "val"]
+    assert maps(found) == [numbers.tolist() for numbers in real.values()]
+
+
 def test_images_alone_are_images_without_labels(tmp_path: Path) -> None:
     picture(tmp_path / "images" / "a.jpg")
     assert read(tmp_path).format == "Images without labels"
