@@ -200,6 +200,7 @@ def test_a_list_of_names_says_the_split(tmp_path: Path) -> None:
     assert [sample.split for sample in read(tmp_path).samples] == ["", "val", "val"]
 
 
+@pytest.mark.filterwarnings("ignore:Saving I mode")  # by Datumaro
 @pytest.mark.parametrize("name", ["camvid", "cityscapes", "voc_segmentation"])
 def test_what_datumaro_writes_is_read_back(tmp_path: Path, name: str) -> None:
     from datumaro.components.annotation import AnnotationType, LabelCategories, Mask, MaskCategories
