@@ -133,20 +133,22 @@ def _size(report: Report) -> Markup:
     before, after, ratio = report.before, report.after, report.size_ratio
     if before is None or after is None or ratio is None:
         return Markup()
+    times, word = smaller(ratio)
     return element(
         "section",
         element("h3", "Size"),
-        element(
-            "p",
-            numbers.times(ratio, 1),
-            " ",
-            element("small", "smaller" if ratio >= 1 else "its size"),
-            classes="ow-big",
-        ),
+        element("p", times, " ", element("small", word), classes="ow-big"),
         element("p", f"{numbers.size(before.size_bytes)} → {numbers.size(after.size_bytes)}"),
         element("p", f"{before.precision} → {after.precision} weights", classes="ow-muted"),
         classes="ow-figure",
     )
+
+
+def smaller(ratio: float) -> tuple[str, str]:
+    """Size before over after as "3.8×", "smaller"."""
+    if round(ratio, 1) == 1:
+        return numbers.times(ratio, 1), "the same size"
+    return (numbers.times(ratio, 1), "smaller") if ratio > 1 else (numbers.times(1 / ratio, 1), "larger")
 
 
 # --- what to know before believing it

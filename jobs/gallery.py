@@ -44,7 +44,7 @@ def legend(report: Report, pictures: Sequence[Picture], colours: Mapping[str, in
     layered = any(view.layer for view in views)
     if layered and report.task.startswith("anomaly"):
         return overlay.heat_legend()
-    return overlay.legend(colours, (report.labels or colours) if layered else overlay.labels(views))
+    return overlay.legend(colours, (report.labels or colours) if layered else overlay.labels(views), filled=layered)
 
 
 def figure(picture: Picture, image: ImageOf, layer: LayerOf, colours: Mapping[str, int], least: float) -> Markup:

@@ -164,18 +164,21 @@ def _around(shape: Shape) -> tuple[float, float, float, float]:
 # --- in words
 
 
-def legend(colours: Mapping[str, int], used: Iterable[str]) -> Markup:
-    """Classes with their colours; beyond a few, the rest in words only."""
+def legend(colours: Mapping[str, int], used: Iterable[str], *, filled: bool = False) -> Markup:
+    """Classes with their colours, `filled` as masks are; beyond a few, it says how many more there are."""
     names = sorted(set(used) & colours.keys(), key=lambda name: colours[name])
     if not names:
         return Markup()
     rest = len(names) - IN_LEGEND
     more: list[Text] = [element("li", f"and {numbers.count(rest)} more")] if rest > 0 else []
-    return element("ul", *(_swatch(name, colours[name]) for name in names[:IN_LEGEND]), *more, classes="ow-legend")
+    return element(
+        "ul", *(_swatch(name, colours[name], filled) for name in names[:IN_LEGEND]), *more, classes="ow-legend"
+    )
 
 
-def _swatch(name: str, number: int) -> Markup:
-    return element("li", element("i", classes=f"ow-swatch ow-turn-{palette.turn(number)}", style=_colour(number)), name)
+def _swatch(name: str, number: int, filled: bool) -> Markup:
+    kind = "ow-filled" if filled else f"ow-turn-{palette.turn(number)}"
+    return element("li", element("i", classes=f"ow-swatch {kind}", style=_colour(number)), name)
 
 
 def heat_legend() -> Markup:

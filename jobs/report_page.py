@@ -147,7 +147,12 @@ def overview(report: Report) -> Markup:
     rows: list[list[Text]] = [
         *(_metric(report, name) for name in before.metrics if name in after.metrics),
         *_speed_rows(report.speed),
-        ["Size", numbers.size(before.size_bytes), numbers.size(after.size_bytes), _smaller(report.size_ratio or 1)],
+        [
+            "Size",
+            numbers.size(before.size_bytes),
+            numbers.size(after.size_bytes),
+            " ".join(figures.smaller(report.size_ratio or 1)),
+        ],
         ["Weights", before.precision, after.precision, ""],
         ["Parameters", numbers.millions(before.parameters), numbers.millions(after.parameters), ""],
     ]
@@ -192,10 +197,6 @@ def _rate(measured: Interval, unit: str) -> str:
 def _times(ratio: Interval, words: tuple[str, str]) -> Text:
     said = f"{intervals.times(ratio)} {figures.compared(ratio, words)}"
     return element("span", said, _muted(f" ({intervals.times_ends(ratio)})"))
-
-
-def _smaller(ratio: float) -> str:
-    return f"{numbers.times(ratio, 1)} smaller" if ratio >= 1 else f"{numbers.times(1 / ratio, 1)} larger"
 
 
 def _muted(text: str) -> Markup:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self, TextIO
 
-from jobs import events, intervals, numbers, titles
+from jobs import events, figures, intervals, numbers, titles
 from jobs.errors import JobError
 from jobs.findings import DatasetFindings, Findings, ModelFindings, Port
 from jobs.intervals import Interval
@@ -222,7 +222,7 @@ def _size(report: Report) -> list[str]:
     if report.size_ratio is None or report.before is None or report.after is None:
         return []
     sizes = f"{numbers.size(report.before.size_bytes)} → {numbers.size(report.after.size_bytes)}"
-    return [f"{numbers.times(report.size_ratio, 1)} smaller: {sizes}"]
+    return [f"{' '.join(figures.smaller(report.size_ratio))}: {sizes}"]
 
 
 def table(jobs: Iterable[Summary]) -> str:

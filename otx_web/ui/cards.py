@@ -70,7 +70,8 @@ def _pictures(found: DatasetFindings, thumbnails: str) -> Markup:
     views = [picture.view for picture in shown]
     colours = palette.numbers(found.labels, overlay.labels(views))
     figures = (parts.element("figure", _drawn(one, thumbnails, colours), _caption(one)) for one in shown)
-    legend = overlay.legend(colours, overlay.labels(views) or (colours if any(view.layer for view in views) else ()))
+    layered = any(view.layer for view in views)
+    legend = overlay.legend(colours, colours if layered else overlay.labels(views), filled=layered)
     return parts.join([parts.element("div", *figures, classes="ow-pictures"), legend])
 
 

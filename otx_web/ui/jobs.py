@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 import gradio as gr
 from markupsafe import Markup
 
-from jobs import titles
+from jobs import figures, titles
 from otx_web import samples
 from otx_web.guard import owner_of
 from otx_web.services import Services
@@ -394,7 +394,7 @@ def _accuracy(job: Summary) -> Text:
 def _speed(job: Summary) -> Text:
     if job.speed_ratio is None:
         return parts.NOTHING
-    smaller = f"{parts.times(job.size_ratio, 1)} smaller" if job.size_ratio is not None else ""
+    smaller = " ".join(figures.smaller(job.size_ratio)) if job.size_ratio is not None else ""
     word = "faster" if job.speed_ratio >= 1.005 else "slower" if job.speed_ratio < 0.995 else "as fast"
     return parts.join(
         [

@@ -80,8 +80,10 @@ def pictures(drawn: Sequence[Picture], labels: Sequence[str], folder: str) -> Ma
     """
     if not drawn:
         return Markup()
-    colours = palette.numbers(labels, overlay.labels(view for one in drawn for view in overlay.views(one)))
+    colours = palette.numbers(labels, overlay.labels(one.before_view for one in drawn))
     least = gallery.least(drawn)
+    views = [one.before_view for one in drawn]
+    legend = overlay.legend(colours, labels, filled=True) if any(view.layer for view in views) else Markup()
     return parts.element(
         "section",
         parts.element("h2", "What the original sees on three images"),
@@ -91,13 +93,14 @@ def pictures(drawn: Sequence[Picture], labels: Sequence[str], folder: str) -> Ma
             classes="ow-help",
         ),
         parts.element("div", *(_picture(one, colours, least, folder) for one in drawn), classes="ow-panes ow-tried"),
+        legend,
         classes="ow-card",
     )
 
 
 def _picture(one: Picture, colours: dict[str, int], least: float, folder: str) -> Markup:
     view: View = one.before_view
-    image = Markup('<img src="{}" alt="{}" loading="lazy">').format(f"{folder}/{one.file}", one.name)
+    image = Markup('<img src="{}" alt="{}">').format(f"{folder}/{one.file}", one.name)
     layer = f"{folder}/{view.layer}" if view.layer else ""
     truth = [parts.element("p", f"Annotation: {one.truth}", classes="ow-small ow-muted")] if one.truth else []
     return parts.element(

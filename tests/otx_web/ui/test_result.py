@@ -35,6 +35,17 @@ def test_verdict_is_a_word_and_a_colour(accuracy: str, words: str, tone: str) ->
     assert words in page and f"ow-verdict {tone}" in page
 
 
+def test_model_that_grew_is_said_to_be_larger() -> None:
+    before = made.report().before
+    assert before is not None
+    grown = before.model_copy(update={"size_bytes": before.size_bytes * 11 // 10})
+    page = plain(result.summary(made.report().model_copy(update={"after": grown}), SEEN))
+    assert "1.1× <small>larger" in page
+    assert "1.0× <small>the same size" in plain(
+        result.summary(made.report().model_copy(update={"after": before}), SEEN)
+    )
+
+
 def test_cannot_tell_says_what_would() -> None:
     page = summary(verdict=made.verdict("cannot_tell", message="About 1,340 more images would tell."))
     assert "About 1,340 more images would tell." in page
