@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from model_api.models import DetectionModel
 from model_api.models.result import DetectionResult
+from model_api.models.types import ListValue
+from model_api.models.yolo import ANCHORS
 
 from jobs.predictions import Array
 
@@ -17,6 +19,17 @@ class _Boxes(DetectionModel):  # type: ignore[misc]
     """What they share: boxes in pixels of the model's input are suppressed, and put into the image."""
 
     __model__ = ""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        """Raises WrapperError."""
+        super().__init__(*args, **more)
+        if not self.takes({name: tuple(output.shape) for name, output in self.outputs.items()}):
+            self.raise_error("other shapes")
+
+    @staticmethod
+    @abstractmethod
+    def takes(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+        """Whether outputs of these shapes can be parsed."""
 
     @classmethod
     def parameters(cls) -> dict[str, Any]:
@@ -46,6 +59,10 @@ class FastestDet(_Boxes):
 
     __model__ = "FastestDet"
 
+    @staticmethod
+    def takes(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+        return [len(shape) == 4 and shape[1] > 5 for shape in shapes.values()] == [True]
+
     @classmethod
     def parameters(cls) -> dict[str, Any]:
         parameters = super().parameters()
@@ -72,6 +89,10 @@ class YuNet(_Boxes):
     """
 
     __model__ = "YuNet"
+
+    @staticmethod
+    def takes(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+        return {f"{name}_{stride}" for name in ("cls", "obj", "bbox") for stride in STRIDES} <= set(shapes)
 
     @classmethod
     def parameters(cls) -> dict[str, Any]:
@@ -100,6 +121,10 @@ class YOLOv7(_Boxes):
 
     __model__ = "YOLOv7"
 
+    @staticmethod
+    def takes(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+        return [len(shape) == 3 and shape[2] > 5 for shape in shapes.values()] == [True]
+
     @classmethod
     def parameters(cls) -> dict[str, Any]:
         parameters = super().parameters()
@@ -124,6 +149,10 @@ class YOLOv10(_Boxes):
 
     __model__ = "YOLOv10"
 
+    @staticmethod
+    def takes(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+        return [len(shape) == 3 and shape[2] == 6 for shape in shapes.values()] == [True]
+
     @classmethod
     def parameters(cls) -> dict[str, Any]:
         parameters = super().parameters()
@@ -134,6 +163,52 @@ class YOLOv10(_Boxes):
     def parse(self, outputs: Mapping[str, Array]) -> tuple[Array, Array, Array]:
         (output,) = outputs.values()
         return output[0, :, :4], output[0, :, 5].astype(np.int64), output[0, :, 4]
+
+
+class YOLOv4(_Boxes):
+    """Maps [1, 3 × (5 + classes), h, w] or [1, h, w, 3 × (5 + classes)] in two sizes (tiny) or three.
+
+    As Model API's wrapper of that name, which fails when it is made, and takes boxes one by one.
+    """
+
+    __model__ = "YOLOv4 in maps"
+
+    @staticmethod
+    def takes(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+        return len(shapes) in (2, 3) and all(len(shape) == 4 for shape in shapes.values())
+
+    @classmethod
+    def parameters(cls) -> dict[str, Any]:
+        parameters = super().parameters()
+        parameters["anchors"] = ListValue(description="widths and heights of boxes, in pixels", value_type=float)
+        parameters["masks"] = ListValue(description="which of them belong to each map, the largest first")
+        return parameters
+
+    def parse(self, outputs: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+        maps = list(outputs.values())
+        if len({one.shape[1] for one in maps}) > 1:  # where channels are last, the sides come before them
+            maps = [one.transpose(0, 3, 1, 2) for one in maps]
+        maps.sort(key=lambda one: -one.shape[2])
+        known = ANCHORS["YOLOV4-TINY" if len(maps) == 2 else "YOLOV4"]
+        anchors = np.array(self.params.anchors or known, np.float32).reshape(-1, 2)
+        masks = self.params.masks or ((1, 2, 3, 3, 4, 5) if len(maps) == 2 else range(9))
+        chosen = anchors[np.array([int(place) for place in masks])].reshape(len(maps), 3, 2)
+        parts = [self._of_map(one[0], sizes) for one, sizes in zip(maps, chosen, strict=True)]
+        boxes, labels, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return boxes, labels, scores
+
+    def _of_map(self, values: Array, anchors: Array) -> tuple[Array, Array, Array]:
+        _, height, width = values.shape
+        cells = values.reshape(3, -1, height * width)
+        labels = cells[:, 5:].argmax(1)
+        best = np.take_along_axis(cells[:, 5:], labels[:, None], 1)[:, 0]
+        y, x = np.divmod(np.arange(height * width), width)
+        corner, size = np.stack((x, y)), np.array((self.w, self.h))[:, None]
+        centre = (_sigmoid(cells[:, :2]) + corner) / np.array((width, height))[:, None] * size
+        half = np.exp(np.clip(cells[:, 2:4], -20, 20)) * anchors[..., None] / 2
+        boxes = np.concatenate((centre - half, centre + half), 1).transpose(0, 2, 1)
+        scores = _sigmoid(cells[:, 4]) * _sigmoid(best)
+        return boxes.reshape(-1, 4), labels.ravel(), scores.ravel()
 
 
 def _sigmoid(values: Array) -> Array:

@@ -10,7 +10,7 @@ import openvino as ov
 from model_api.models.result import DetectionResult
 from model_api.models.ssd import SingleOutputParser
 
-from jobs import non_maximum
+from jobs import image_input, non_maximum
 from jobs.detector_wrappers import STRIDES
 from jobs.errors import BadOption, UnsupportedModel, WrongTask
 from jobs.image_input import ImageInput
@@ -45,6 +45,8 @@ class Kind:
     """How many classes there are; None where the outputs do not tell."""
     prepared: Mapping[str, str] = field(default_factory=dict)
     """How images are prepared for it where nobody says."""
+    reader: str = ""
+    """The wrapper, where it is not the one of that name."""
 
 
 # --- what outputs look like
@@ -100,9 +102,8 @@ def _is_yolov4(outputs: Outputs, size: Size) -> bool:
     shapes = [shape for _, shape in outputs]
     if len(shapes) not in (2, 3) or any(len(shape) != 4 for shape in shapes):
         return False
-    grids = {shape[2:] for shape in shapes}
-    channels = {shape[1] for shape in shapes}
-    return len(channels) == 1 and len(grids) == len(shapes) and min(channels) % 3 == 0 and min(channels) >= 18
+    same = [place for place in (1, 3) if len({shape[place] for shape in shapes}) == 1]  # the channels, first or last
+    return len(same) == 1 and shapes[0][same[0]] % 3 == 0 and shapes[0][same[0]] >= 18
 
 
 def _is_fastestdet(outputs: Outputs, size: Size) -> bool:
@@ -127,9 +128,17 @@ def _unknown(outputs: Outputs) -> None:
 
 ULTRALYTICS = {"resize_type": "fit_to_window_letterbox", "pad_value": "114", "scale_values": "255"}
 _BLUE_FIRST = {"reverse_input_channels": "true"}
+_ANY_SIZE = {"orig_height": "640", "orig_width": "640"}
+"""Of images for a model that takes any: what most detectors are trained with."""
 
 KINDS = (
-    Kind("YuNet", "cls, obj and bbox for strides of 8, 16 and 32", _is_yunet, lambda outputs: 1, _BLUE_FIRST),
+    Kind(
+        "YuNet",
+        "cls, obj and bbox for strides of 8, 16 and 32",
+        _is_yunet,
+        lambda outputs: 1,
+        {"labels": "face,", **_BLUE_FIRST},
+    ),
     Kind("SSD", "boxes with scores, and labels", _is_ssd, _unknown),
     Kind(
         "YOLOX",
@@ -154,8 +163,9 @@ KINDS = (
         "YOLOv4",
         "maps of 3 × (box, object, classes) in two or three sizes",
         _is_yolov4,
-        lambda outputs: outputs[0][1][1] // 3 - 5,
+        lambda outputs: outputs[0][1][1 if len({shape[1] for _, shape in outputs}) == 1 else 3] // 3 - 5,
         {"resize_type": "fit_to_window_letterbox"},
+        reader="YOLOv4 in maps",
     ),
     Kind("YOLO", "outputs of RegionYolo", _never, _unknown, {"resize_type": "fit_to_window_letterbox"}),
     Kind("YOLOF", "a map of 6 × (box, classes)", _never, lambda outputs: outputs[0][1][1] // 6 - 4),
@@ -206,10 +216,11 @@ def named(name: str) -> Kind | None:
 
 
 def kind_of(model: ov.Model, settings: Mapping[str, str]) -> tuple[Kind, str]:
-    """Which kind a model is of, and a note where that was a guess. Raises WrongTask, UnsupportedModel."""
+    """Which kind a model is of, and a note where that was a guess. Raises WrongTask, UnsupportedModel, BadOption."""
     said = settings.get("model_type", "").strip()
-    outputs = outputs_of(_fixed(model))
-    shown = ", ".join("×".join(map(str, shape)) for _, shape in outputs)
+    entry = image_input.of(model, {**_ANY_SIZE, **settings})
+    outputs = outputs_of(model if not model.is_dynamic() else entry.fix_shape(model))
+    shown = ", ".join("×".join(map(str, shape)) for _, shape in outputs[:4]) + (", …" if len(outputs) > 4 else "")
     if said.lower() not in _VAGUE:
         found = named(said)
         if found is None:
@@ -222,7 +233,7 @@ def kind_of(model: ov.Model, settings: Mapping[str, str]) -> tuple[Kind, str]:
         return found, ""
     if said and any(op.get_type_name() == "RegionYolo" for op in model.get_ops()):
         return KINDS[[kind.name for kind in KINDS].index("YOLO")], ""
-    found = guess(outputs, _size(model))
+    found = guess(outputs, (entry.height, entry.width))
     if found is None:
         raise WrongTask(
             f"The model's outputs ({shown}) are not those of a detector that is known here.",
@@ -239,28 +250,15 @@ def prepared(model: ov.Model, settings: Mapping[str, str]) -> dict[str, str]:
     """Settings with what a model of this kind is used to where they say nothing."""
     try:
         kind, _ = kind_of(model, settings)
-    except (UnsupportedModel, WrongTask):  # told when the model is bound
+    except (UnsupportedModel, WrongTask, BadOption):  # told when the model is bound
         return dict(settings)
     said = {key: value for key, value in settings.items() if value.strip()}
-    return {**kind.prepared, **said}
+    return {**(_ANY_SIZE if _takes_any_size(model) else {}), **kind.prepared, **said}
 
 
-def _fixed(model: ov.Model) -> ov.Model:
-    """With the shapes of one image where the input has a size."""
+def _takes_any_size(model: ov.Model) -> bool:
     shape = model.inputs[0].partial_shape
-    if not model.is_dynamic() or shape.rank.is_dynamic or any(side.is_dynamic for side in list(shape)[1:]):
-        return model
-    copy = model.clone()
-    copy.reshape([1, *(side.get_length() for side in list(shape)[1:])])
-    return copy
-
-
-def _size(model: ov.Model) -> Size:
-    shape = model.inputs[0].partial_shape
-    if shape.rank.is_dynamic or shape.rank.get_length() != 4:
-        return -1, -1
-    sides = [-1 if side.is_dynamic else side.get_length() for side in shape]
-    return (sides[1], sides[2]) if sides[3] in (1, 3) else (sides[2], sides[3])
+    return not shape.rank.is_dynamic and any(side.is_dynamic for side in list(shape)[2:])
 
 
 # --- reading
@@ -305,7 +303,7 @@ class Detector:
             lower["nms_execute"] = "true"
         # Names are matched elsewhere: Model API would refuse a list of another length.
         said = {key: value for key, value in lower.items() if key not in ("labels", "label_info")}
-        self._wrapper = Wrapper(model, entry, said, kind.name)
+        self._wrapper = Wrapper(model, entry, said, kind.reader or kind.name)
         self.threshold = threshold(type(self._wrapper.model), settings)
         names = self._wrapper.names
         self.outputs = tuple(place for place, name in enumerate(names) if not _is_extra(name))

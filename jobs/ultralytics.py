@@ -1,6 +1,7 @@
 """What Ultralytics writes into its exports, said in Model API's words."""
 
 import ast
+import re
 from collections.abc import Mapping
 
 _TASKS = ("detect", "segment", "classify", "pose", "obb")
@@ -17,13 +18,20 @@ def understood(info: Mapping[str, str], metadata: Mapping[str, str]) -> dict[str
     found = {**info, "reverse_input_channels": "False"}
     if "labels" not in found and (names := _names(found.get("names", ""))):
         found["labels"] = names
-    return found
+    return {**_size(info.get("imgsz", "")), **found}
 
 
 def _of_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     resize = "crop" if metadata["task"] == "classify" else "fit_to_window_letterbox"
     labels = {"labels": names} if (names := _names(metadata["names"])) else {}
-    return {"model_type": "YOLO", "task": metadata["task"], "resize_type": resize, **_PREPARED, **labels}
+    size = _size(metadata.get("imgsz", ""))
+    return {"model_type": "YOLO", "task": metadata["task"], "resize_type": resize, **_PREPARED, **size, **labels}
+
+
+def _size(text: str) -> dict[str, str]:
+    """[480, 640] to height and width of images, for a model that takes any size."""
+    found = re.findall(r"\d+", text)
+    return {"orig_height": found[0], "orig_width": found[1]} if len(found) == 2 else {}
 
 
 def _names(text: str) -> str:

@@ -13,6 +13,12 @@ def test_onnx_metadata_says_all() -> None:
     assert formats.labels(info) == ("person", "traffic light") and info["scale_values"] == "255"
 
 
+def test_size_is_of_images_where_any_may_come() -> None:
+    info = ultralytics.understood({"model_type": "YOLO", "imgsz": "[480, 640]"}, {})
+    assert (info["orig_height"], info["orig_width"]) == ("480", "640")
+    assert "orig_height" not in ultralytics.understood({"model_type": "YOLO"}, {})
+
+
 def test_single_name_with_a_space_is_one() -> None:
     info = ultralytics.understood({}, {"task": "detect", "stride": "32", "names": "{0: 'traffic light'}"})
     assert formats.labels(info) == ("traffic light",)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
+from openvino import opset13 as ops
 
 from jobs import data, detectors, formats, image_input, measure
 from jobs.errors import LabelMismatch, UnsupportedModel, WrongTask
@@ -148,6 +149,15 @@ def test_class_that_no_image_shows_need_not_be_known(tmp_path: Path) -> None:
     assert look(scenes.ssd(), folder, tmp_path).bound.from_dataset == (0, 1, -1)
 
 
+def test_model_of_any_size_gets_one(anywhere: Path) -> None:
+    entry = ops.parameter([-1, 3, -1, -1], np.float32)
+    seen = ops.convolution(entry, np.zeros((7, 3, 8, 8), np.float32), [8, 8], [0, 0], [0, 0], [1, 1])
+    model = ov.Model([ops.reshape(seen, ops.constant([1, 7, -1]), False)], [entry])
+    assert TASK.prepared(model, {"model_type": "YOLO"})["orig_height"] == "640"
+    said = TASK.prepared(model, {"model_type": "YOLO", "orig_height": "64"})
+    assert (said["orig_height"], said["orig_width"]) == ("64", "640")
+
+
 def test_background_is_no_class(tmp_path: Path) -> None:
     names = ("azure", "lime", "crimson")
     folder = scenes.coco(tmp_path / "other", [[(0, 1, "blue"), (1, 1, "red"), (2, 2, "green")]], labels=names)
@@ -173,6 +183,19 @@ def test_setting_that_is_none_is_refused(settings: dict[str, str]) -> None:
 def test_wrong_kind_is_refused() -> None:
     with pytest.raises(UnsupportedModel, match="not those of a YOLOX model"):
         TASK.bind(scenes.ssd(), {"model_type": "YOLOX"}, Dataset("", (), ()))
+
+
+@pytest.mark.parametrize("kind", [one.name for one in detectors.KINDS])
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_every_wrong_kind_is_refused_in_words(make: Callable[..., ov.Model], kind: str) -> None:
+    """When it is bound or when it is asked, but never as a bug; or its classes are others, which pictures show."""
+    model = make("", labels="")
+    outputs = [np.full([1, *list(port.partial_shape.get_min_shape())[1:]], 0.5, np.float32) for port in model.outputs]
+    try:
+        bound = TASK.bind(model, {"model_type": kind}, Dataset("", (), ()))
+        bound.read([outputs[place] for place in bound.outputs], (64, 64))
+    except UnsupportedModel as error:
+        assert kind.lower() in error.message.lower() and error.where == "model_type"
 
 
 def test_classifier_is_no_detector() -> None:
