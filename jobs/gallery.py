@@ -28,9 +28,9 @@ def least(pictures: Iterable[Picture]) -> float:
     return next((one.threshold for one in pictures if one.threshold is not None), 0.0)
 
 
-def is_drawn_on(picture: Picture) -> bool:
-    """Whether there is more to it than words."""
-    return any(not view.empty for view in overlay.views(picture))
+def are_drawn_on(pictures: Iterable[Picture]) -> bool:
+    """Whether there is more to them than words: on any, since nothing on one is an answer too."""
+    return any(not view.empty for one in pictures for view in overlay.views(one))
 
 
 def has_scores(pictures: Iterable[Picture]) -> bool:
@@ -47,11 +47,13 @@ def legend(report: Report, pictures: Sequence[Picture], colours: Mapping[str, in
     return overlay.legend(colours, (report.labels or colours) if layered else overlay.labels(views), filled=layered)
 
 
-def figure(picture: Picture, image: ImageOf, layer: LayerOf, colours: Mapping[str, int], least: float) -> Markup:
-    """One image: three times where something is drawn on it, else once with the words."""
+def figure(
+    picture: Picture, image: ImageOf, layer: LayerOf, colours: Mapping[str, int], least: float, *, drawn: bool
+) -> Markup:
+    """One image: three times where the answers are drawn, else once with the words."""
     badge = [markup.badge("Other answer", "unsure")] if picture.differs else []
     name = element("span", picture.name, classes="ow-muted ow-small")
-    if is_drawn_on(picture):
+    if drawn:
         panes = element("div", *_panes(picture, image, layer, colours, least), classes="ow-panes")
         return element("figure", element("figcaption", name, *badge), panes, classes="ow-shot ow-trio")
     rows: list[tuple[Text, Text]] = [

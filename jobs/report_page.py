@@ -238,7 +238,7 @@ def _pictures(job_dir: Path, report: Report) -> list[Text]:
     pictures = [picture for picture, _ in chosen]
     differ = sum(picture.differs for picture in pictures)
     said = f"The models give {_how_often(differ, len(chosen))} of these. Where they are least alike comes first."
-    drawn = any(map(gallery.is_drawn_on, pictures))
+    drawn = gallery.are_drawn_on(report.pictures)
     legend = gallery.legend(report, pictures, gallery.colours(report)) if drawn else ""
     counts = gallery.least(pictures)
     if counts and gallery.has_scores(pictures):
@@ -257,8 +257,9 @@ def _how_often(differ: int, count: int) -> str:
 
 def _picture(job_dir: Path, picture: Picture, report: Report) -> Markup:
     """The figure; nothing when its image is gone, since the numbers stand without it."""
+    drawn = gallery.are_drawn_on(report.pictures)
     try:
-        images = _images(job_dir / picture.file, picture)
+        images = _images(job_dir / picture.file, picture, drawn=drawn)
     except (OSError, ValueError):
         return Markup()
     least = gallery.least([picture])
@@ -266,9 +267,8 @@ def _picture(job_dir: Path, picture: Picture, report: Report) -> Markup:
     def image(picture: Picture, words: str) -> Markup:
         return next(images)(words)
 
-    return gallery.figure(
-        _counting(picture, least), image, lambda view: _layer(job_dir / view.layer), gallery.colours(report), least
-    )
+    colours, counting = gallery.colours(report), _counting(picture, least)
+    return gallery.figure(counting, image, lambda view: _layer(job_dir / view.layer), colours, least, drawn=drawn)
 
 
 def _counting(picture: Picture, least: float) -> Picture:
@@ -283,10 +283,10 @@ def _counting(picture: Picture, least: float) -> Picture:
     )
 
 
-def _images(path: Path, picture: Picture) -> Iterator[Callable[[str], Markup]]:
+def _images(path: Path, picture: Picture, *, drawn: bool) -> Iterator[Callable[[str], Markup]]:
     """The image as often as it is shown. It is inside the page once, and used from there again."""
     source, (width, height) = _inline(path)
-    if not gallery.is_drawn_on(picture):
+    if not drawn:
         return iter([lambda words: Markup('<img src="{}" alt="{}">').format(source, words)])
     name = f"image-{hashlib.sha256(picture.file.encode()).hexdigest()[:12]}"
     frame = Markup('<svg class="ow-image" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')

@@ -113,8 +113,8 @@ def pictures(report: Report, seen: Seen) -> Markup:
     def layer(view: View) -> str:
         return seen.file(view.layer)
 
-    shots = [gallery.figure(picture, image, layer, colours, least) for picture in report.pictures]
-    drawn = any(map(gallery.is_drawn_on, report.pictures))
+    drawn = gallery.are_drawn_on(report.pictures)
+    shots = [gallery.figure(picture, image, layer, colours, least, drawn=drawn) for picture in report.pictures]
     blocks: list[Markup] = [element("p", _order(report.pictures), classes="ow-muted")]
     if drawn:
         blocks += [_tools(report, least), gallery.legend(report, report.pictures, colours)]

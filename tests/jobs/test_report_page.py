@@ -168,6 +168,13 @@ def test_pictures_that_are_drawn_on_hold_their_image_once(tmp_path: Path) -> Non
     assert "script" not in elements.tags() and "<img src=x" not in page
 
 
+def test_picture_with_nothing_to_draw_is_shown_as_the_others_are(tmp_path: Path) -> None:
+    nothing = picture(tmp_path, 1, before="no objects", after="no objects")
+    picture(tmp_path)
+    page = write(tmp_path, made.report(pictures=(made.drawn_on(), nothing), task="detection"))
+    assert [tag for tag, _ in Elements(page).found if tag in ("image", "use")] == ["image", "use", "use"] * 2
+
+
 def test_layer_that_is_gone_costs_only_itself(tmp_path: Path) -> None:
     picture(tmp_path)
     page = write(tmp_path, made.report(pictures=(made.drawn_on(),), task="detection"))
