@@ -146,8 +146,8 @@ def _for_search(spec: JobSpec, options: Quantization, job: Circumstances) -> Ite
 
 
 def _search_further(spec: JobSpec, job: Circumstances) -> Iterator[NextStep]:
-    """For a search that ended too early, or near the limit."""
-    if isinstance(spec.options, PotAccuracyAware):
+    """For a search that ended too early, or near the limit. One that wanted no loss at all can want no less."""
+    if isinstance(spec.options, PotAccuracyAware) and spec.options.maximal_drop > 0:
         steps = min(1000, 2 * spec.options.max_iter_num)
         yield NextStep(
             title="Give more layers back",

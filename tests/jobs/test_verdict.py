@@ -100,6 +100,7 @@ def test_search_that_was_not_enough_may_go_further() -> None:
     assert "Give the most sensitive layers back to float" not in found
     unsure = verdict.judge(Interval(0.02, 0.0, 0.04), 0.01, 500)
     assert advise(unsure, tried) == ["Give more layers back"]
+    assert advise(unsure, spec_of(PotAccuracyAware(maximal_drop=0))) == [], "it wanted no loss at all already"
 
 
 def test_weights_of_four_bits_have_a_way_back() -> None:
