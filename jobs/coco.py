@@ -117,6 +117,8 @@ def _load(path: Path) -> _File:
         content = json.loads(path.read_bytes())
         content.setdefault("categories", [])
         for key, wanted in (("images", ("id", "file_name")), ("annotations", ()), ("categories", ("id", "name"))):
+            if not isinstance(content[key], list):
+                raise TypeError(f"{key} is no list")
             for entry in content[key]:
                 if not isinstance(entry, dict):
                     raise TypeError(f"an entry of {key} is no object")
@@ -236,9 +238,10 @@ def _rle(shape: Json, size: Size | None) -> Json:
     """Compressed, as far as it can be: what is wrong with it is said of the object."""
     counts = shape.get("counts")
     try:
-        given = tuple(shape["size"])
+        height, width = map(int, shape["size"])
+        given = height, width
         if isinstance(counts, list):
             return {"size": list(given), "counts": masks.from_runs(counts, given)}
         return {"size": list(given), "counts": str(counts).encode("ascii")}
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
         return {"size": list(size or (0, 0)), "counts": b""}

@@ -1,5 +1,6 @@
 """CVAT's XML for images: boxes, polygons, ellipses and masks, in one file for a task or a project."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from jobs.samples import Dataset, natural, split_named
 from jobs.tasks import Size, Task
 
 _HEAD = 4000  # bytes that tell
+_NO_OUTLINE = [math.nan] * 6
 _SHAPES = ("box", "polygon", "ellipse", "mask")
 
 
@@ -97,7 +99,7 @@ def _number(element: Element, name: str) -> float:
     try:
         return float(element.get(name, "0"))
     except ValueError:
-        return float("nan")
+        return math.nan
 
 
 def _shape(element: Element, size: Size, numbers: dict[str, int]) -> Any:
@@ -113,7 +115,8 @@ def _shape(element: Element, size: Size, numbers: dict[str, int]) -> Any:
     if element.tag == "mask":
         return RleMask({"size": list(size), "counts": _mask(element, size)}, **common)
     left, top, right, bottom = (_number(element, name) for name in ("xtl", "ytl", "xbr", "ybr"))
-    if turned := _number(element, "rotation"):
+    turned = _number(element, "rotation")
+    if turned and math.isfinite(turned):
         middle = (left + right) / 2, (top + bottom) / 2
         return RotatedBbox(*middle, right - left, bottom - top, turned, **common)
     return Bbox(left, top, right - left, bottom - top, **common)
@@ -125,11 +128,12 @@ def _whole(element: Element, name: str) -> int:
 
 
 def _points(element: Element) -> list[float]:
-    """Of `x,y;x,y`; not a number where one is none."""
+    """Of `x,y;x,y`; not numbers where it is no outline."""
     try:
-        return [float(value) for point in element.get("points", "").split(";") for value in point.split(",")]
+        points = [float(value) for point in element.get("points", "").split(";") for value in point.split(",")]
     except ValueError:
-        return [float("nan")] * 6
+        return _NO_OUTLINE
+    return points if len(points) >= len(_NO_OUTLINE) and len(points) % 2 == 0 else _NO_OUTLINE
 
 
 def _mask(element: Element, size: Size) -> bytes:

@@ -97,7 +97,7 @@ def _parse(path: Path) -> _File:
         (one.findtext("name", "").strip(), tuple(_number(one.findtext(f"bndbox/{end}")) for end in _ENDS))
         for one in top.iter("object")
     )
-    size = (int(height), int(width)) if 0 < height < math.inf and 0 < width < math.inf else None
+    size = (int(height), int(width)) if 1 <= height < math.inf and 1 <= width < math.inf else None
     return _File(path, top.findtext("filename", "").strip(), size, objects)
 
 

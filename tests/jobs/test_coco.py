@@ -206,7 +206,8 @@ def test_image_of_another_shape_is_left_out(tmp_path: Path) -> None:
             {"segmentation": {"size": list(SIZE), "counts": [1]}},
             "1 object is left out: the outline or mask cannot be read.",
         ),
-        ({"segmentation": {"size": "large"}}, "1 object is left out: the mask has another size than the image."),
+        ({"segmentation": {"size": "large"}}, "1 object is left out: the outline or mask cannot be read."),
+        ({"segmentation": {"size": [9], "counts": [9]}}, "1 object is left out: the outline or mask cannot be read."),
     ],
     ids=[
         "category",
@@ -221,6 +222,7 @@ def test_image_of_another_shape_is_left_out(tmp_path: Path) -> None:
         "no RLE",
         "short",
         "size of text",
+        "half a size",
     ],
 )
 def test_object_that_is_wrong_is_named_and_the_rest_used(tmp_path: Path, wrong: dict[str, Any], message: str) -> None:
@@ -237,6 +239,16 @@ def test_annotations_of_no_image_do_no_harm(tmp_path: Path) -> None:
     annotations = [entry(1), entry(9), entry(1, image_id=[1]), {"id": 4}]
     coco(tmp_path / "all.json", ["a.jpg"], annotations)
     assert len(only(read(tmp_path))) == 1
+
+
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+@pytest.mark.parametrize("content", [{}, "text", 7, None, [7]], ids=str)
+def test_file_of_another_shape_is_refused_by_name(tmp_path: Path, key: str, content: Any) -> None:
+    images(tmp_path, "a.jpg")
+    path = coco(tmp_path / "all.json", ["a.jpg"], [entry(1)])
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: content}))
+    with pytest.raises(BadDataset, match=r"“all.json” looks like COCO but cannot be read"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,11 @@ def test_file_is_called_after_its_split(tmp_path: Path) -> None:
         ('<mask label="cat" rle="0, 100" left="39" top="3" width="10" height="10"></mask>', "cannot be read"),
         ('<mask label="cat" rle="many" left="1" top="1" width="1" height="1"></mask>', "cannot be read"),
         ('<polygon label="cat" points="here"></polygon>', "cannot be read"),
-        ('<polygon label="horse" points=""></polygon>', "cannot be read"),
+        ('<polygon label="cat" points=""></polygon>', "cannot be read"),
+        ('<polygon label="cat" points="1,2;3,4"></polygon>', "cannot be read"),
+        ('<polygon label="cat" points="1,2;3,4;5,6;7"></polygon>', "cannot be read"),
         (BOX_SHAPE, "a box without an outline"),
+        (BOX_SHAPE.replace("z_order", 'rotation="inf" z_order'), "a box without an outline"),
     ],
 )
 def test_shape_that_is_none_is_left_out(tmp_path: Path, shape: str, why: str) -> None:

@@ -95,7 +95,7 @@ def test_box_that_is_none_is_left_out(tmp_path: Path, box: str) -> None:
     assert said(read(tmp_path))[0] == "1 object is left out: the coordinates are no numbers."
 
 
-@pytest.mark.parametrize("number", ["inf", "-1", "wide", ""])
+@pytest.mark.parametrize("number", ["inf", "0.5", "-1", "wide", ""])
 def test_size_that_is_none_is_passed_over(tmp_path: Path, number: str) -> None:
     images(tmp_path, "a.jpg")
     path = xml(tmp_path / "a.xml", "a.jpg", "cat")
