@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from faster_coco_eval import mask_api_new_cpp as coco_runs
 from faster_coco_eval.core import mask as coco_mask
 from numpy.typing import ArrayLike, NDArray
 
@@ -125,16 +126,36 @@ def resize(mask: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     return resized
 
 
-def outlines(mask: NDArray[np.uint8]) -> tuple[Outline, ...]:
-    """The outer edges of a mask [h, w] as polygons to draw, fewer points where the edge is straight."""
+def outlines(
+    mask: NDArray[np.uint8], corner: tuple[int, int] = (0, 0), size: Size | None = None
+) -> tuple[Outline, ...]:
+    """The outer edges of a mask [h, w] as polygons to draw, fewer points where the edge is straight.
+
+    It may be a part of an image of `size`, whose upper left corner is at this row and column.
+    """
     import cv2
 
-    height, width = mask.shape
+    if not mask.any():
+        return ()
+    height, width = size or mask.shape
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     simple = [cv2.approxPolyDP(contour, _SIMPLER * cv2.arcLength(contour, True), True) for contour in contours]
     # A contour runs through the middles of pixels, which are half a pixel from their corners.
-    shares = [(contour.reshape(-1, 2) + 0.5) / (width, height) for contour in simple if len(contour) >= _FEWEST_POINTS]
+    middle = np.array([corner[1], corner[0]]) + 0.5
+    shares = [
+        (contour.reshape(-1, 2) + middle) / (width, height) for contour in simple if len(contour) >= _FEWEST_POINTS
+    ]
     return tuple(tuple(round(float(number), 5) for number in points.ravel()) for points in shares)
+
+
+def outlines_of(rle: bytes, size: Size) -> tuple[Outline, ...]:
+    """The same of run lengths, looking only at the part of the image where the object is."""
+    left, top, right, bottom = (int(side) for side in box(rle, size))
+    runs = np.array(coco_runs.toUncompressedRLE([_object(rle, size)])[0]["counts"], np.int64)
+    ends = np.clip(np.cumsum(runs) - left * size[0], 0, (right - left) * size[0])
+    pixels = np.repeat((np.arange(len(runs)) % 2).astype(np.uint8), np.diff(ends, prepend=0))
+    part = pixels.reshape(right - left, size[0])[:, top:bottom].T
+    return outlines(np.ascontiguousarray(part), (top, left), size)
 
 
 def _object(rle: bytes, size: Size) -> dict[str, Any]:

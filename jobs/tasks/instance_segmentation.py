@@ -89,7 +89,7 @@ def marks(prediction: Prediction, bound: Bound, size: Size) -> Marks:
 
 
 def _outlined(shape: Shape, rle: bytes, size: Size) -> Shape:
-    return shape.model_copy(update={"outline": masks.outlines(masks.decode(rle, size))})
+    return shape.model_copy(update={"outline": masks.outlines_of(rle, size)})
 
 
 def truth_marks(real: Sequence[Objects], i: int, bound: Bound, size: Size) -> Marks:

@@ -88,3 +88,13 @@ def test_outline_of_a_single_pixel_is_none() -> None:
     dot = np.zeros(SIZE, np.uint8)
     dot[5, 5] = 1
     assert masks.outlines(dot) == ()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_outlines_of_run_lengths_are_those_of_the_whole_mask(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros(SIZE, np.uint8)
+    for _ in range(seed):
+        y, x = rng.integers(0, 40), rng.integers(0, 50)
+        mask[y : y + 9, x : x + 12] = 1
+    assert masks.outlines_of(masks.encode(mask), SIZE) == masks.outlines(mask)
