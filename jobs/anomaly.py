@@ -373,8 +373,6 @@ def describe_truth(real: Truth, i: int, bound: Bound) -> str:
 
 
 _HEAT = np.array(palette.heat(), np.uint8)
-_FEWEST = 4
-"""Pixels of a map that are worth an outline."""
 
 
 def marks(prediction: Prediction, bound: Bound, size: Size, *, how: str) -> Marks:
@@ -383,9 +381,7 @@ def marks(prediction: Prediction, bound: Bound, size: Size, *, how: str) -> Mark
     _, whole = prediction
     if bound.pixel is None or not whole.size:
         return Marks()
-    heat = (bound.pixel.normalised(whole.astype(np.float32)) * 255).astype(np.uint8)
-    # Half the colours are for what is below the threshold, where most of a picture is: it stays clear.
-    shown = np.where(heat > 127, heat, np.maximum(heat.astype(np.int16) * 2 - 128, 0) // 2).astype(np.uint8)
+    heat = bound.pixel.normalised(_small(whole.astype(np.float32)))
     found = components(bound.pixel.reached(whole), whole)
     shapes: tuple[Shape, ...] = ()
     if how == "boxes":
@@ -394,7 +390,7 @@ def marks(prediction: Prediction, bound: Bound, size: Size, *, how: str) -> Mark
         shapes = tuple(Shape(label=ANOMALY, score=s, box=box) for s, box in zip(sure, boxes, strict=True))
     if how == "pixels" and (lines := masks.outlines((bound.pixel.reached(whole)).astype(np.uint8))):
         shapes = (Shape(label=ANOMALY, outline=_inside(lines)),)
-    return Marks(shapes, _HEAT[shown])
+    return Marks(shapes, _coloured(heat))
 
 
 def truth_marks(real: Truth, i: int, bound: Bound, size: Size, *, how: str) -> Marks:
@@ -419,6 +415,27 @@ def _drawn(mask: Mask | None, label: str, how: str) -> Marks:
 
 def _inside(lines: Sequence[tuple[float, ...]]) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(min(1.0, max(0.0, number)) for number in line) for line in lines)
+
+
+_LOOKED_AT = 128
+"""Pixels of a side of what a page lays over an image."""
+_COLOURS = 32
+"""Steps of heat: files are small when neighbours are equal."""
+
+
+def _small(whole: NDArray[np.float32]) -> NDArray[np.float32]:
+    if max(whole.shape) <= _LOOKED_AT:
+        return whole
+    height, width = (max(1, round(side * _LOOKED_AT / max(whole.shape))) for side in whole.shape)
+    small: NDArray[np.float32] = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+    return small
+
+
+def _coloured(heat: Array) -> NDArray[np.uint8]:
+    """Normalised scores [h, w] as RGBA: clear well below the threshold, where most of a picture is."""
+    steps = np.rint(np.clip((heat - 0.25) / 0.75, 0, 1) * _COLOURS)
+    colours: NDArray[np.uint8] = _HEAT[np.minimum(steps * (256 / _COLOURS), 255).astype(np.int64)]
+    return colours
 
 
 @dataclass(frozen=True)

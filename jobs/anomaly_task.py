@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from jobs import anomaly, anomaly_head, anomaly_histograms, anomaly_scores, anomaly_thresholds
+from jobs import anomaly, anomaly_head, anomaly_histograms, anomaly_scores, anomaly_thresholds, separable
 from jobs.anomaly_dataset import Defect
 from jobs.anomaly_scores import How
 from jobs.spec import CalibrateOn, TaskName
@@ -44,6 +44,7 @@ def make(name: TaskName, title: str, how: How) -> Task:
             compared=anomaly_thresholds.compared,
             histograms=partial(anomaly_histograms.histograms, how=how),
             head=anomaly_head.names,
+            lighten=separable.lighten,
         ),
     )
 

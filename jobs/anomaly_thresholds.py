@@ -5,9 +5,11 @@ images that measure would flatter the result, and holding some of those out woul
 point at which the model works, which somebody chose. So both models are asked about images that measure nothing: normal
 ones of the training split, as they are and with patches drawn over them, so that scores reach as high as defects do.
 The optimised model's threshold is the score that has the same rank among its answers as the original's threshold has
-among the original's; so it flags what the original flagged. Measured on two PaDiMs whose scores INT8 had squeezed, it
-agreed with the original on 92 % of the test images, where a line through pairs of scores of normal images alone agreed
-on 26 to 94 %, and copied thresholds flagged nothing at all. Where scores hardly move, so does the threshold.
+among the original's; so it flags as much as the original flagged. Measured on test images of three PaDiMs, calibrated
+either way: with copied thresholds one of them flagged every image where the original flagged 63 %, and with its own
+61 %, agreeing with the original on 84 % of the images, where no threshold could do better than 87 %; the two others
+agreed on all images. A line through the pairs of scores near the threshold did as well, one through those of normal
+images alone did not, since they end below it. Where scores hardly move, so does the threshold.
 
 A model without any thresholds gets those at which it best tells the images from their patched copies (Youden's index,
 since there may be more of the one kind) and patched pixels from others (F1), as anomalib does with made-up anomalies.

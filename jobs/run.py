@@ -121,7 +121,8 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         optimised = method.apply(replace(prepared, validation=known), options, stages.emit)
         draft["applied"] = dict(optimised.applied)
         draft["config_keys"] = (*draft["config_keys"], *optimised.config_keys)
-        draft["notes"] = (*draft["notes"], *exact, *optimised.notes)
+        lighter = task.thresholds.lighten(optimised.model) if task.thresholds else ()
+        draft["notes"] = (*draft["notes"], *exact, *lighter, *optimised.notes)
         draft["search"] = optimised.search
 
     with stages.stage("after"):

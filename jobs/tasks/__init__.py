@@ -103,6 +103,8 @@ class Thresholds:
     """(predictions before, after, truth, bound before, after): scores of normal and anomalous images and pixels."""
     head: Callable[[ov.Model], tuple[str, ...]]
     """Operations that turn features into scores: images that calibrate do not tell their range."""
+    lighten: Callable[[ov.Model], tuple[str, ...]]
+    """Change what can be done with less in the optimised model, and say so."""
 
 
 @dataclass(frozen=True)
