@@ -110,8 +110,10 @@ _PARAMETERS = (
         "choice",
         "Unknown classes",
         "what becomes of the dataset's classes that the model has no name for: void does not count their pixels,"
-        " background takes them for that class of the model; else they are an error",
-        options=("", "void", "background"),
+        " background takes them for that class of the model",
+        default="error",
+        value="error",
+        options=("error", "void", "background"),
     ),
     Parameter(
         "soft_threshold",

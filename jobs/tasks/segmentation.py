@@ -141,13 +141,15 @@ def _matched(
     names: tuple[str, ...], dataset: Dataset, count: int, settings: Mapping[str, str]
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """For each label of the dataset that of the model, -1 where its pixels do not count; and what to know of it."""
-    policy = settings.get("unknown_classes", "").strip().lower()
-    if policy not in ("", "void", BACKGROUND):
-        raise BadOption(f"unknown_classes is “{policy}”; it must be void or background.", where="unknown_classes")
+    policy = settings.get("unknown_classes", "").strip().lower() or "error"
+    if policy not in ("error", "void", BACKGROUND):
+        raise BadOption(
+            f"unknown_classes is “{policy}”; it must be error, void or background.", where="unknown_classes"
+        )
     used = _used(dataset)
     by_name, _ = labels.match(names, dataset.labels, set(), count)
     unknown = {number for number in used if by_name[number] < 0}
-    if not policy or not unknown or unknown == used:
+    if policy == "error" or not unknown or unknown == used:
         try:
             return labels.match(names, dataset.labels, used, count)
         except LabelMismatch as error:

@@ -130,7 +130,7 @@ def test_unknown_class_needs_a_background_to_be_it(tmp_path: Path) -> None:
     dataset = named(tmp_path / "data", ["ground", "grass", "water"])
     with pytest.raises(BadOption, match="cannot be background"):
         bound(streets.model(["ground", "grass", "roof"]), dataset, unknown_classes="background")
-    with pytest.raises(BadOption, match="must be void or background"):
+    with pytest.raises(BadOption, match="must be error, void or background"):
         bound(streets.model(), dataset, unknown_classes="sky")
 
 
