@@ -109,7 +109,18 @@ def _check_model(request: CheckRequest, directory: Path, scratch: Path) -> Findi
                 hint="Check the model's settings below: labels, order of colours, mean and scale.",
             )
         )
+    found = found.model_copy(update={"supposed": _supposed(imported, found, fitting)})
     return Findings(model=found, tasks=fitting, problems=tuple(problems))
+
+
+def _supposed(imported: formats.Imported, found: ModelFindings, fitting: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """What each task takes a model's settings to be where the model says nothing."""
+    info = found.model_info
+    completed = {name: tasks.by_name(name).prepared(imported.model, info) for name in fitting}
+    added = {
+        name: {key: value for key, value in settings.items() if key not in info} for name, settings in completed.items()
+    }
+    return {name: settings for name, settings in added.items() if settings}
 
 
 def _fitting(found: ModelFindings) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import openvino as ov
 from model_api.models.result import DetectionResult
 from model_api.models.ssd import SingleOutputParser
 
-from jobs import image_input, non_maximum
+from jobs import formats, image_input, non_maximum
 from jobs.detector_wrappers import STRIDES
 from jobs.errors import BadOption, UnsupportedModel, WrongTask
 from jobs.image_input import ImageInput
@@ -216,24 +216,25 @@ def named(name: str) -> Kind | None:
 
 
 def kind_of(model: ov.Model, settings: Mapping[str, str]) -> tuple[Kind, str]:
-    """Which kind a model is of, and a note where that was a guess. Raises WrongTask, UnsupportedModel, BadOption."""
+    """Which kind a model is of, and a note where it does not say so itself.
+
+    Raises WrongTask, UnsupportedModel, BadOption.
+    """
     said = settings.get("model_type", "").strip()
+    chosen = named(said)
+    if chosen is None and said.lower() not in _VAGUE:
+        names = ", ".join(kind.name for kind in KINDS)
+        raise UnsupportedModel(
+            f"The model says that it is of the type {said}, which is no detector that can be read here.",
+            hint=f"Choose the kind of model in its settings: {names}.",
+            where="model_type",
+        )
     entry = image_input.of(model, {**_ANY_SIZE, **settings})
     outputs = outputs_of(model if not model.is_dynamic() else entry.fix_shape(model))
     shown = ", ".join("×".join(map(str, shape)) for _, shape in outputs[:4]) + (", …" if len(outputs) > 4 else "")
-    if said.lower() not in _VAGUE:
-        found = named(said)
-        if found is None:
-            names = ", ".join(kind.name for kind in KINDS)
-            raise UnsupportedModel(
-                f"The model says that it is of the type {said}, which is no detector that can be read here.",
-                hint=f"Choose the kind of model in its settings: {names}.",
-                where="model_type",
-            )
-        return found, ""
-    if said and any(op.get_type_name() == "RegionYolo" for op in model.get_ops()):
-        return KINDS[[kind.name for kind in KINDS].index("YOLO")], ""
-    found = guess(outputs, (entry.height, entry.width))
+    looks = guess(outputs, (entry.height, entry.width))
+    found = chosen if said.lower() not in _VAGUE else _with_regions(model) if said else None
+    found = found or looks
     if found is None:
         raise WrongTask(
             f"The model's outputs ({shown}) are not those of a detector that is known here.",
@@ -241,19 +242,28 @@ def kind_of(model: ov.Model, settings: Mapping[str, str]) -> tuple[Kind, str]:
             " [1, n, 5] and labels [1, n].",
             where="model_type",
         )
-    if said:
-        return found, ""
-    return found, f"The model does not say what it is; its outputs ({shown}) look like {found.name}: {found.looks}."
+    silent = found is looks and not formats.model_info(model).get("model_type", "").strip()
+    note = f"The model does not say what it is; its outputs ({shown}) look like {found.name}: {found.looks}."
+    return found, note if silent else ""
+
+
+def _with_regions(model: ov.Model) -> Kind | None:
+    """YOLO in the old sense, where the boxes come out of an operation of its own."""
+    return named("YOLO") if any(op.get_type_name() == "RegionYolo" for op in model.get_ops()) else None
 
 
 def prepared(model: ov.Model, settings: Mapping[str, str]) -> dict[str, str]:
-    """Settings with what a model of this kind is used to where they say nothing."""
+    """Settings with what a model of this kind is used to where they say nothing, and the kind itself."""
     try:
         kind, _ = kind_of(model, settings)
     except (UnsupportedModel, WrongTask, BadOption):  # told when the model is bound
         return dict(settings)
-    said = {key: value for key, value in settings.items() if value.strip()}
-    return {**(_ANY_SIZE if _takes_any_size(model) else {}), **kind.prepared, **said}
+    said = {key: value for key, value in settings.items() if value.strip() or key in _NONE}
+    return {"model_type": kind.name, **(_ANY_SIZE if _takes_any_size(model) else {}), **kind.prepared, **said}
+
+
+_NONE = ("mean_values", "scale_values")
+"""Settings that say something by being empty."""
 
 
 def _takes_any_size(model: ov.Model) -> bool:

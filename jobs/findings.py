@@ -68,6 +68,9 @@ class ModelFindings(Frozen):
     gflops: float
     model_info: dict[str, str] = Field(default_factory=dict, description="rt_info/model_info as text")
     labels: tuple[str, ...] = ()
+    supposed: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="by task: Model API's settings that the model does not say, by its looks"
+    )
     nodes: tuple[Node, ...] = Field(default=(), description="what an ignored scope can name")
     recipe: dict[str, str] = Field(default_factory=dict, description="rt_info/model_info/optimization_config as text")
 

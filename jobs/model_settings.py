@@ -177,15 +177,25 @@ def of_task(task: str) -> tuple[Parameter, ...]:
     return (*kinds, *(one for one in _PARAMETERS if task in _ONLY.get(one.name, (task,))))
 
 
-def model_parameters(template: Template, model_info: Mapping[str, str]) -> tuple[Parameter, ...]:
+_LOOKS = "its outputs"
+"""Where a value comes from that nobody said."""
+
+
+def model_parameters(
+    template: Template, model_info: Mapping[str, str], supposed: Mapping[str, str] | None = None
+) -> tuple[Parameter, ...]:
     """The model's settings with their effective values: what it carries, or what the template says for one that
-    carries nothing."""
+    carries nothing; where neither says anything, what is supposed of it."""
     carried = {key: value for key, value in model_info.items() if value.strip()}
     if names := _label_names(carried.get("label_info", "")):
         carried["labels"] = ", ".join(names)
     known, source = (carried, MODEL) if carried else (template.model_settings, "template.yaml")
+    sources = {**dict.fromkeys(supposed or {}, _LOOKS), **dict.fromkeys(known, source)}
+    values = {**(supposed or {}), **known}
     parameters = of_task(template.task)
-    return tuple(_with_value(one, known[one.name], source) if one.name in known else one for one in parameters)
+    return tuple(
+        _with_value(one, values[one.name], sources[one.name]) if one.name in values else one for one in parameters
+    )
 
 
 def _with_value(parameter: Parameter, text: str, source: str) -> Parameter:

@@ -116,7 +116,8 @@ def look(
         messages["config"] = _sentence(error)
         config = None
         of_method = templates.parameters(found, method, recipe=recipe)
-    of_model, of_job = templates.model_parameters(found, info), templates.job_parameters(found)
+    supposed = model.supposed.get(task, {}) if model else {}
+    of_model, of_job = templates.model_parameters(found, info, supposed), templates.job_parameters(found)
     names = [one.name for one in (*of_method, *of_model, *of_job)]
     messages |= {name: unknown("setting", name, names) for name in given if name not in names}
     resolved, wrong = _resolve(found, method, of_method, given, config, recipe)

@@ -10,7 +10,7 @@ from openvino import opset13 as ops
 from jobs import check, findings, spec
 from jobs.findings import CheckRequest, Findings
 from jobs.spec import PotAccuracyAware, PotDefault, Source, Weights, WeightsMode
-from tests.jobs import tiny
+from tests.jobs import scenes, tiny
 
 
 def ask(directory: Path, folder: Path, kind: str, **more: object) -> Findings:
@@ -41,6 +41,16 @@ def test_model_that_says_nothing_is_asked_about(tmp_path: Path) -> None:
     model = ov.Model([ops.reduce_mean(entry, ops.constant([2, 3]), keep_dims=False)], [entry])
     found = ask(tmp_path / "check", tiny.save(model, tmp_path / "model"), "model")
     assert found.tasks and [problem.level for problem in found.problems] == ["info"] and not found.blocked
+
+
+def test_what_a_detector_looks_like_is_supposed(tmp_path: Path) -> None:
+    model = tiny.save(scenes.yolov8("", labels=""), tmp_path / "silent")
+    found = ask(tmp_path / "check", model, "model")
+    assert found.model and found.tasks[0] == "detection"
+    supposed = found.model.supposed["detection"]
+    assert (supposed["model_type"], supposed["resize_type"]) == ("YOLOv8", "fit_to_window_letterbox")
+    said = ask(tmp_path / "check2", tiny.save(scenes.ssd(), tmp_path / "telling"), "model")
+    assert said.model and not said.model.supposed
 
 
 def test_model_of_no_task_is_told_so(tmp_path: Path) -> None:

@@ -403,3 +403,11 @@ def test_weights_take_no_file_of_quantization() -> None:
 def test_weights_in_groups_of_none() -> None:
     with pytest.raises(BadOption, match="group_size"):
         templates.resolve(template(), "weights", given={"mode": "int4_sym", "group_size": "0"})
+
+
+def test_settings_that_a_model_looks_like_give_way_to_what_is_said() -> None:
+    detection = templates.load("detection", "generic")
+    supposed = {"model_type": "YOLOv8", "scale_values": "255"}
+    found = {one.name: one for one in templates.model_parameters(detection, {"scale_values": "1"}, supposed)}
+    assert (found["model_type"].value, found["model_type"].source) == ("YOLOv8", "its outputs")
+    assert (found["scale_values"].value, found["scale_values"].source) == ("1", "the model")

@@ -70,6 +70,17 @@ def test_model_that_says_nothing_is_read_by_its_looks(
         assert "by order" in seen.bound.notes[1]
 
 
+def test_what_is_supposed_can_be_taken_back() -> None:
+    """An empty scale is none."""
+    model = scenes.yolov8("", labels="")
+    assert TASK.prepared(model, {})["scale_values"] == "255"
+    assert TASK.prepared(model, {"scale_values": "", "resize_type": "standard"}) == {
+        **TASK.prepared(model, {}),
+        "scale_values": "",
+        "resize_type": "standard",
+    }
+
+
 def test_ultralytics_export_needs_no_settings(anywhere: Path, tmp_path: Path) -> None:
     """It calls itself YOLO, wants its RGB “reversed” as OpenCV's BGR is, and gives its names with underscores."""
     said = {"reverse_input_channels": "True", "resize_type": "fit_to_window_letterbox", "scale_values": "1"}
