@@ -20,7 +20,7 @@ LayerOf = Callable[[View], str]
 def colours(report: Report) -> dict[str, int]:
     """The number of each label, which gives its colour: the same on all pictures."""
     known = report.labels or (tuple(report.before.per_class) if report.before else ())
-    return palette.numbers(known, overlay.labels(view for one in report.pictures for view in overlay.views(one)))
+    return palette.numbers(known, overlay.labels(drawn(report.pictures)))
 
 
 def least(pictures: Iterable[Picture]) -> float:
@@ -35,16 +35,20 @@ def are_drawn_on(pictures: Iterable[Picture]) -> bool:
 
 def has_scores(pictures: Iterable[Picture]) -> bool:
     """Whether a model says how sure it is of what is drawn."""
-    return any(shape.score is not None for one in pictures for view in overlay.views(one) for shape in view.shapes)
+    return any(shape.score is not None for view in drawn(pictures) for shape in view.shapes)
 
 
-def legend(report: Report, pictures: Sequence[Picture], colours: Mapping[str, int]) -> Markup:
-    """What the colours mean."""
-    views = [view for one in pictures for view in overlay.views(one)]
+def drawn(pictures: Iterable[Picture]) -> list[View]:
+    """All that is drawn on them."""
+    return [view for one in pictures for view in overlay.views(one)]
+
+
+def legend(task: str, views: Sequence[View], colours: Mapping[str, int], labels: Sequence[str] = ()) -> Markup:
+    """What the colours mean: of shapes those that are there, of masks all `labels`, of anomalies the heat."""
     layered = any(view.layer for view in views)
-    if layered and report.task.startswith("anomaly"):
+    if layered and task.startswith("anomaly"):
         return overlay.heat_legend()
-    return overlay.legend(colours, (report.labels or colours) if layered else overlay.labels(views), filled=layered)
+    return overlay.legend(colours, (labels or colours) if layered else overlay.labels(views), filled=layered)
 
 
 def figure(

@@ -239,7 +239,8 @@ def _pictures(job_dir: Path, report: Report) -> list[Text]:
     differ = sum(picture.differs for picture in pictures)
     said = f"The models give {_how_often(differ, len(chosen))} of these. Where they are least alike comes first."
     drawn = gallery.are_drawn_on(report.pictures)
-    legend = gallery.legend(report, pictures, gallery.colours(report)) if drawn else ""
+    colours = gallery.colours(report)
+    legend = gallery.legend(report.task, gallery.drawn(pictures), colours, report.labels) if drawn else ""
     counts = gallery.least(pictures)
     if counts and gallery.has_scores(pictures):
         said += f" What is drawn is what a model is sure of from {numbers.percent(counts, 0)} on."

@@ -117,7 +117,10 @@ def pictures(report: Report, seen: Seen) -> Markup:
     shots = [gallery.figure(picture, image, layer, colours, least, drawn=drawn) for picture in report.pictures]
     blocks: list[Markup] = [element("p", _order(report.pictures), classes="ow-muted")]
     if drawn:
-        blocks += [_tools(report, least), gallery.legend(report, report.pictures, colours)]
+        blocks += [
+            _tools(report, least),
+            gallery.legend(report.task, gallery.drawn(report.pictures), colours, report.labels),
+        ]
     shown = element("div", *shots, classes="ow-gallery ow-gallery-wide" if drawn else "ow-gallery")
     return element("div", *(block for block in blocks if block), shown, classes="ow-stack")
 

@@ -324,7 +324,7 @@ async def rehearse(
     if found is None:
         return gr.skip(), gr.skip(), gr.skip()
     folder = f"files/previews/{services.runner.rehearsal(spec).name}"
-    pictures = trial.pictures(found.pictures, now.labels, folder)
+    pictures = trial.pictures(found.pictures, now, folder)
     return pictures, trial.tried(services, found), gr.update(interactive=not found.blocked)
 
 

@@ -94,7 +94,8 @@ def _size_of(one: Artifact) -> Markup:
 
 def _precision(report: Report) -> str:
     """INT8 also where some weights stayed in float: what kind of model it is, not what each weight is."""
-    return report.after.precision.removeprefix("mostly ") if report.after else "optimised"
+    told = report.after.precision.removeprefix("mostly ") if report.after else ""
+    return told if told.startswith("INT") else "optimised"
 
 
 def _download(one: Artifact, seen: Seen, word: str, *, primary: bool = False) -> Markup:

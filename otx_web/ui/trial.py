@@ -73,17 +73,16 @@ def _queue(services: Services) -> str:
 # --- what the original says
 
 
-def pictures(drawn: Sequence[Picture], labels: Sequence[str], folder: str) -> Markup:
+def pictures(drawn: Sequence[Picture], look: Look, folder: str) -> Markup:
     """Three images with what the original sees on them, so that a wrong setting is seen before the run.
 
-    `labels` are the dataset's, `folder` is the address of the trial's files.
+    `folder` is the address of the trial's files.
     """
     if not drawn:
         return Markup()
-    colours = palette.numbers(labels, overlay.labels(one.before_view for one in drawn))
-    least = gallery.least(drawn)
     views = [one.before_view for one in drawn]
-    legend = overlay.legend(colours, labels, filled=True) if any(view.layer for view in views) else Markup()
+    colours = palette.numbers(look.labels, overlay.labels(views))
+    least = gallery.least(drawn)
     return parts.element(
         "section",
         parts.element("h2", "What the original sees on three images"),
@@ -93,7 +92,7 @@ def pictures(drawn: Sequence[Picture], labels: Sequence[str], folder: str) -> Ma
             classes="ow-help",
         ),
         parts.element("div", *(_picture(one, colours, least, folder) for one in drawn), classes="ow-panes ow-tried"),
-        legend,
+        gallery.legend(look.task, views, colours, look.labels) if any(view.layer for view in views) else "",
         classes="ow-card",
     )
 

@@ -46,6 +46,14 @@ def test_model_that_grew_is_said_to_be_larger() -> None:
     )
 
 
+def test_model_that_is_mostly_float_is_offered_as_optimised() -> None:
+    after = made.report().after
+    assert after is not None
+    for precision, offered in (("mostly FP16", "optimised"), ("mostly INT8", "INT8"), ("INT4", "INT4")):
+        report = made.report().model_copy(update={"after": after.model_copy(update={"precision": precision})})
+        assert f"Download the {offered} model" in result.summary(report, SEEN)
+
+
 def test_cannot_tell_says_what_would() -> None:
     page = summary(verdict=made.verdict("cannot_tell", message="About 1,340 more images would tell."))
     assert "About 1,340 more images would tell." in page
