@@ -111,7 +111,7 @@ def kind_of(model: ov.Model, settings: Mapping[str, str]) -> tuple[Kind, str]:
             return found, ""
         raise UnsupportedModel(
             f"The model says that it is of the type {said}, which finds no masks that can be read here.",
-            hint=f"Choose the kind of model in its settings: {names}.",
+            hint=f"Choose the kind of model in its settings ({names}), or the task that it was trained for.",
             where="model_type",
         )
     found = guess(outputs, (-1, -1))

@@ -1,5 +1,7 @@
 """Models that find objects with their masks, on pictures of coloured squares, from their outputs to their worth."""
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +10,12 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from jobs import data, formats, image_input, masks, measure, segmenters
+from jobs import data, formats, image_input, masks, measure, segmenters, tasks
 from jobs.errors import LabelMismatch, UnsupportedModel, WrongTask
 from jobs.predictions import Array, Predictions
 from jobs.samples import Dataset
-from jobs.tasks import Bound, Prediction, Scores, detection, instance_segmentation
-from tests.jobs import scenes, tiny
+from jobs.tasks import Bound, Prediction, Scores, instance_segmentation
+from tests.jobs import outlines, scenes, tiny
 
 TASK = instance_segmentation.TASK
 MODELS = {"MaskRCNN": scenes.mask_rcnn, "YOLO-seg": scenes.yolo_seg, "YOLO26-seg": scenes.yolo26_seg}
@@ -215,6 +217,25 @@ def test_model_that_knows_more_is_not_blamed_for_it(tmp_path: Path) -> None:
     assert seen.scores.metrics["mask_map"] == pytest.approx(1)
 
 
+# --- layouts
+
+
+@pytest.mark.parametrize("name", outlines.LAYOUTS)
+def test_outlines_are_read_in_every_layout(name: str, anywhere: Path, tmp_path: Path) -> None:
+    content = json.loads((anywhere / "annotations" / "instances_val.json").read_text())
+    names = {image["id"]: f"val/{image['file_name']}" for image in content["images"]}
+    lines = [
+        (names[one["image_id"]], scenes.LABELS[one["category_id"] - 1], one["segmentation"][0])
+        for one in content["annotations"]
+    ]
+    folder = tmp_path / "dataset"
+    shutil.copytree(anywhere / "images", folder / "images")
+    outlines.LAYOUTS[name](folder, list(names.values()), lines)
+    seen = look(scenes.mask_rcnn(), folder, tmp_path)
+    assert seen.dataset.format == name and not seen.dataset.problems
+    assert seen.scores.metrics["mask_map"] > 0.95
+
+
 # --- what does not fit
 
 
@@ -246,9 +267,11 @@ def test_model_without_masks_is_another_task(make: Callable[[], ov.Model]) -> No
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_detection_leaves_them_alone(make: Callable[..., ov.Model]) -> None:
-    found = formats.describe(formats.Imported(make(model_type=""), "ONNX", "a.onnx", 1))
-    assert TASK.fits(found) > detection.TASK.fits(found)
+def test_other_tasks_leave_them_alone(make: Callable[..., ov.Model]) -> None:
+    for model in (make(), make(model_type="")):
+        found = formats.describe(formats.Imported(model, "ONNX", "a.onnx", 1))
+        best = max(tasks.all_tasks().values(), key=lambda task: task.fits(found))
+        assert best.name == TASK.name
 
 
 def test_rotated_detection_is_told_by_its_masks() -> None:
