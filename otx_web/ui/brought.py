@@ -17,7 +17,8 @@ from otx_web.ui.look import NAMES, Look
 LAYOUTS: Mapping[TaskName, str] = {
     TaskName.CLASSIFICATION: "one folder a class, ImageNet, COCO, Datumaro, Roboflow; or images without labels",
     TaskName.DETECTION: "COCO, Pascal VOC, YOLO, Roboflow, CVAT, Datumaro; or images without annotations",
-    TaskName.SEGMENTATION: "Common Semantic Segmentation, Pascal VOC, Cityscapes, CamVid; or images without masks",
+    TaskName.SEGMENTATION: "images with masks of the same names, Common Semantic Segmentation, Pascal VOC, Cityscapes,"
+    " CamVid, Roboflow; or images without masks",
     TaskName.INSTANCE_SEGMENTATION: "COCO, CVAT, Datumaro, with polygons or masks; or images without annotations",
     TaskName.ANOMALY_CLASSIFICATION: "MVTec: train/good, test/good and test/<defect>",
     TaskName.ANOMALY_DETECTION: "MVTec: train/good, test/good, test/<defect> and ground_truth/<defect>",
