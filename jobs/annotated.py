@@ -46,6 +46,13 @@ def dataset(
         name = tree.relative(entry.path, root)
         if (item := _item(entry, name, sizes)) is not None:
             samples[entry.path] = Sample(name, entry.path, entry.split, task.target(item))
+    if sizes.other and not samples:
+        example = next(iter(sizes.other))
+        raise BadDataset(
+            f"No image ({len(sizes.other):,} in all) has the shape it was annotated for, such as {example}.",
+            hint="Add the images that were annotated, or correct the sizes in the annotations.",
+            where=example,
+        )
     ordered = sorted(samples.values(), key=lambda sample: sample.name)
     found = [*problems, *sizes.problems()]
     with_objects = [(sample.name, sample.target) for sample in ordered if isinstance(sample.target, Objects)]
