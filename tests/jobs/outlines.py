@@ -11,19 +11,20 @@ Outline = tuple[str, str, list[float]]
 
 
 def as_cvat(folder: Path, names: Sequence[str], outlines: Sequence[Outline]) -> None:
-    images = [
-        f'<image id="{number}" name="{name}" width="{scenes.SIDE}" height="{scenes.SIDE}">'
-        + "".join(
-            f'<polygon label="{label}" points="{";".join(f"{x},{y}" for x, y in zip(line[::2], line[1::2], strict=True))}"/>'
-            for image, label, line in outlines
-            if image == name
-        )
-        + "</image>"
-        for number, name in enumerate(names)
-    ]
+    images = []
+    for number, name in enumerate(names):
+        shapes = [
+            f'<polygon label="{label}" points="{_pairs(line)}"/>' for image, label, line in outlines if image == name
+        ]
+        head = f'<image id="{number}" name="{name}" width="{scenes.SIDE}" height="{scenes.SIDE}">'
+        images.append(head + "".join(shapes) + "</image>")
     labels = "".join(f"<label><name>{label}</name></label>" for label in scenes.LABELS)
     meta = f"<meta><task><labels>{labels}</labels></task></meta>"
     (folder / "annotations.xml").write_text(f"<annotations><version>1.1</version>{meta}{''.join(images)}</annotations>")
+
+
+def _pairs(line: Sequence[float]) -> str:
+    return ";".join(f"{x},{y}" for x, y in zip(line[::2], line[1::2], strict=True))
 
 
 def as_yolo(folder: Path, names: Sequence[str], outlines: Sequence[Outline]) -> None:
