@@ -3,12 +3,14 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import openvino as ov
 from model_api.models.result import DetectionResult
 from model_api.models.ssd import SingleOutputParser
+from model_api.models.yolo import DetectionBox, permute_to_N_HWA_K
 
 from jobs import formats, image_input, non_maximum
 from jobs.detector_wrappers import STRIDES
@@ -366,9 +368,25 @@ def _quicken(model: Any) -> None:
     model._add_label_names = lambda found: None
     model.get_label_name = str
     if yolo_regions:
+        model._parse_yolo_region = partial(_parse_region, model)
         model._filter = lambda found, overlap: found  # the same suppression again
     if isinstance(getattr(model, "output_parser", None), SingleOutputParser):
         model.output_parser = _parse_rows
+
+
+def _parse_region(model: Any, predictions: Array, input_size: Size, params: Any) -> DetectionResult:
+    """In place of YOLO's `_parse_yolo_region`, which calls these for one box after the other."""
+    (rows,) = permute_to_N_HWA_K(predictions, params.bbox_size, params.output_layout)
+    scores = model._get_probabilities(rows, params.classes)
+    sure = np.flatnonzero(scores > FLOOR)
+    place, label = np.divmod(sure, params.classes)
+    row, column, shape = model._get_location(place, params.sides[1], params.num)
+    anchors = np.asarray(params.anchors, np.float32).reshape(-1, 2)[shape].T
+    size = input_size if params.use_input_size else params.sides
+    raw = DetectionBox(*rows[place, :4].T)
+    box = model._get_absolute_det_box(raw, row, column, anchors, params.sides, size)
+    half, centre = np.stack((box.w, box.h), 1) / 2, np.stack((box.x, box.y), 1)
+    return DetectionResult(np.hstack((centre - half, centre + half)), label, scores[sure])
 
 
 def _parse_rows(outputs: Mapping[str, Array]) -> DetectionResult:

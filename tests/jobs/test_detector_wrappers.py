@@ -93,6 +93,26 @@ def test_yolox() -> None:
     assert (boxes, labels, scores) == ([[24, 12, 56, 28]], [1], [0.9])
 
 
+def test_regions_are_read_as_model_api_does_but_at_once() -> None:
+    """RegionYolo's outputs: of three boxes a cell, each with whether there is an object, and its classes."""
+    entry = ops.parameter([1, 3, SIDE, SIDE], np.float32)
+    values = np.random.default_rng(0).normal(0, 1, (1, 21, 2, 2)).astype(np.float32)
+    maps = ops.add(ops.constant(values), ops.reduce_mean(entry, ops.constant([0, 1, 2, 3]), False))
+    regions = ops.region_yolo(maps, 4, 2, 3, False, [0, 1, 2], 1, 3, [10, 14, 23, 27, 37, 58])
+    regions.output(0).set_names({regions.friendly_name})  # by which Model API finds how many classes there are
+    model = ov.Model([regions], [entry])
+    settings = {"model_type": "YOLO", "resize_type": "standard"}
+    kind, _ = detectors.kind_of(model, settings)
+    detector = Detector(model, image_input.of(model, settings), settings, kind)
+    output = ov.Core().compile_model(model, "CPU")(np.zeros((1, 3, SIDE, SIDE), np.float32))[0]
+    slow = Detector(model, image_input.of(model, settings), settings, kind)
+    del slow._wrapper.model._parse_yolo_region
+    boxes, labels, scores = detector([output.copy()], (SIDE, SIDE))
+    assert len(boxes) > 3
+    for one, other in zip((boxes, labels, scores), slow([output.copy()], (SIDE, SIDE)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("shapes", "name"),
     [
