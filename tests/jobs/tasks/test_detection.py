@@ -9,10 +9,12 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from jobs import data, detectors, formats, image_input, measure
+from jobs import check, data, detectors, findings, formats, image_input, measure, run, spec
 from jobs.errors import LabelMismatch, UnsupportedModel, WrongTask
+from jobs.findings import CheckRequest
 from jobs.predictions import Predictions
 from jobs.samples import Dataset
+from jobs.spec import PotDefault
 from jobs.tasks import Bound, Scores, detection
 from tests.jobs import scenes, tiny
 
@@ -225,3 +227,41 @@ def test_without_annotations_the_original_is_the_truth(anywhere: Path, tmp_path:
     untold = TASK.bind(scenes.ssd(labels=""), {"model_type": "SSD"}, Dataset("", (), ()))
     boxes = np.array([[[0, 0, 9, 9, 0.8]]], np.float32)
     assert untold.read([boxes, np.array([[40]])], (64, 64))[1].tolist() == [40]
+
+
+# --- a whole job
+
+
+def job(tmp_path: Path, model: ov.Model, dataset: Path) -> Path:
+    return tiny.job(tmp_path, model=model, dataset=dataset, task="detection", options=PotDefault(stat_subset_size=6))
+
+
+def test_job_goes_from_upload_to_report(tmp_path: Path) -> None:
+    made = run.run(job(tmp_path, scenes.ssd(), scenes.dataset(tmp_path / "scenes")))
+    assert made.status == "succeeded", made.failure
+    assert made.before and made.before.metrics["map"] > 0.9 and made.metric == "map"
+    assert made.after and set(made.after.per_class) == set(scenes.LABELS)
+    picture = made.pictures[0]
+    assert picture.before_view.shapes and picture.truth_view.shapes and picture.threshold == 0.5
+    assert "object" in picture.truth
+
+
+def test_rehearsal_shows_how_a_silent_model_is_read(tmp_path: Path) -> None:
+    folder = job(tmp_path, scenes.yolov8("", labels=""), scenes.dataset(tmp_path / "scenes"))
+    wanted = spec.read(folder)
+    (tmp_path / "check").mkdir()
+    request = CheckRequest(kind="job", source=wanted.model, job=wanted)
+    (tmp_path / "check" / findings.REQUEST_NAME).write_text(request.model_dump_json())
+    found = check.check(tmp_path / "check")
+    assert not found.blocked, found.problems
+    assert any("look like YOLOv8" in problem.message for problem in found.problems)
+    assert len(found.pictures) == 3 and found.pictures[0].truth_view.shapes
+
+
+def test_job_on_images_without_annotations_agrees_with_the_original(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    (scenes.dataset(tmp_path / "scenes") / "images" / "val").rename(pictures)
+    made = run.run(job(tmp_path, scenes.ssd(), pictures))
+    assert made.status == "succeeded", made.failure
+    assert made.before and made.before.metrics["map"] == pytest.approx(1)
+    assert made.images and not made.images.labelled
