@@ -144,18 +144,7 @@ def _preparation(form: Form, model: ModelFindings | None, name: str, messages: M
     visible = [one for one in form.of_model if one.visible]
     asked = model is not None and not model.model_info
     if asked:
-        known = (
-            "These values come from the template"
-            if form.template.model_settings
-            else "The template for any model does not either, so images go in as RGB, 0 to 255, stretched to size"
-        )
-        kinds = any(one.name == "model_type" for one in form.of_model)
-        kind = "what kind of model it is, nor " if kinds else ""
-        text = (
-            f"{name} does not say {kind}how images must be prepared for it. {known}: compare that with how the model"
-            " was trained, since a mistake costs accuracy, before and after alike."
-        )
-        opening = parts.notice(text, "unsure")
+        opening = parts.notice(_unsaid(form, name), "unsure")
     elif model is not None:
         opening = parts.element("p", f"{name} says this itself. What you change here wins.", classes="ow-help")
     else:
@@ -171,6 +160,23 @@ def _preparation(form: Form, model: ModelFindings | None, name: str, messages: M
         fields.folds(rare, messages, rest="Rarely needed"),
         open_=asked,
     )
+
+
+def _unsaid(form: Form, name: str) -> str:
+    """What a model does not say of itself, and where the values come from instead."""
+    kind = next((one for one in form.of_model if one.name == "model_type"), None)
+    prepared = "how images must be prepared for it"
+    compare = "compare that with how the model was trained, since a mistake costs accuracy, before and after alike."
+    if kind is not None and kind.value:
+        looks = f"By its outputs it looks like {kind.value}, and is read and fed as such"
+        return f"{name} does not say what kind of model it is, nor {prepared}. {looks}: {compare}"
+    unsaid = prepared if kind is None else f"what kind of model it is, nor {prepared}"
+    known = (
+        "These values come from the template"
+        if form.template.model_settings
+        else "The template for any model does not either, so images go in as RGB, 0 to 255, stretched to size"
+    )
+    return f"{name} does not say {unsaid}. {known}: {compare}"
 
 
 # --- method and settings

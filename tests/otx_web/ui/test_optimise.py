@@ -265,6 +265,17 @@ async def test_model_that_says_nothing_is_asked_about(
     assert 'value="7 7 7"' in form
 
 
+async def test_model_that_looks_like_a_kind_is_said_to(house: Services, visit: Visit, shelf: Shelf) -> None:
+    assert MODEL.model is not None
+    supposed = MODEL.model.model_copy(update={"supposed": {"detection": {"model_type": "FastestDet"}}})
+    found = MODEL.model_copy(update={"model": supposed, "tasks": ("detection",)})
+    model = await shelf.put("model", found, name="fast.onnx")
+    form = settle(house, visit, model=model.digest).form
+    assert "fast.onnx does not say what kind of model it is" in form
+    assert "By its outputs it looks like FastestDet" in form
+    assert 'id="ow-fold-model" open=""' in form
+
+
 @pytest.mark.parametrize(
     ("name", "template"),
     [
