@@ -13,7 +13,7 @@ import openvino as ov
 from model_api.models.instance_segmentation import MaskRCNNModel
 from model_api.models.yolo_seg import YOLOSeg
 
-from jobs import detectors, formats, labels, non_maximum, placement, planes
+from jobs import detectors, labels, non_maximum, placement, planes
 from jobs.detectors import FLOOR, MOST, Kind, Outputs, Size
 from jobs.errors import UnsupportedModel, WrongTask
 from jobs.image_input import ImageInput
@@ -165,7 +165,7 @@ class Segmenter:
         """How many it knows; None where its outputs do not tell."""
         self._yolo = isinstance(self._wrapper.model, (YOLOSeg, YOLO26Seg))
         self._has_small_masks = isinstance(self._wrapper.model, MaskRCNNModel)
-        names = formats.labels(settings)
+        names = labels.named(settings, None)
         # Model API counts from 1, as OTX does, whose first label stands for no object.
         self.first = 0 if self._yolo else 1
         """The label of its first class, where it names none."""

@@ -98,6 +98,14 @@ def test_exports_of_both_generations(labels: str, batch: bool, anywhere: Path, t
     assert seen.scores.metrics["mask_map"] > 0.95 and not seen.bound.notes
 
 
+def test_given_names_win_over_the_models_own_with_or_without_its_first_label(anywhere: Path, tmp_path: Path) -> None:
+    """OTX says its labels twice, and its exact ones name what stands for no object."""
+    own = json.dumps({"label_names": ["otx_empty_lbl", "a", "b", "c"]})
+    for given in ("blue, green, red", "otx_empty_lbl, blue, green, red"):
+        seen = look(scenes.mask_rcnn(), anywhere, tmp_path, label_info=own, labels=given, labels_given="true")
+        assert seen.scores.metrics["mask_map"] > 0.95 and not seen.bound.notes
+
+
 def test_ultralytics_export_needs_no_settings(anywhere: Path, tmp_path: Path) -> None:
     said = {"reverse_input_channels": "True", "resize_type": "fit_to_window_letterbox", "scale_values": "1"}
     model = scenes.yolo_seg(task="segment", **said)
