@@ -101,7 +101,7 @@ def _findings(upload: Upload, found: Findings) -> list[Markup]:
     if found.model:
         body.append(cards.model(found.model, ", ".join(titles.task(task).lower() for task in found.tasks)))
     if found.dataset:
-        body.append(cards.dataset(found.dataset, cards.thumbnails(upload.digest)))
+        body.append(cards.dataset(found.dataset, cards.thumbnails(upload)))
     return body
 
 

@@ -1,20 +1,25 @@
 """What a check found of a model or a dataset, as cards: shown on Optimise and in the Library."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from markupsafe import Markup
 
 from jobs import overlay, palette
 from jobs.findings import DatasetFindings, ModelFindings, Port, Problem, SamplePicture, Split
+from otx_web.store import Upload
 from otx_web.ui import parts
 from otx_web.ui.parts import Text
 
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
-def thumbnails(digest: str) -> str:
-    """Address of the folder where the check of an upload left its pictures."""
-    return f"files/uploads/{digest}"
+def thumbnails(upload: Upload) -> Callable[[str], str]:
+    """Addresses of the pictures that the check of an upload left.
+
+    They name the task, since a check for another one puts others in their place, and browsers keep what they have.
+    """
+    task = upload.findings.task if upload.findings else ""
+    return lambda file: f"files/uploads/{upload.digest}/{file}{f'?task={task}' if task else ''}"
 
 
 def model(found: ModelFindings, fits: str = "") -> Markup:
@@ -51,8 +56,8 @@ def _labels(labels: tuple[str, ...]) -> Markup:
     return parts.more(f"{', '.join(labels[:4])} and {len(labels) - 4} more", all_)
 
 
-def dataset(found: DatasetFindings, thumbnails: str) -> Markup:
-    """Layout, classes, images per class and split, and six pictures; `thumbnails` is the address of their folder."""
+def dataset(found: DatasetFindings, address: Callable[[str], str]) -> Markup:
+    """Layout, classes, images per class and split, and six pictures; `address` tells where a file is."""
     classes = parts.count(len(found.labels), "class", "classes") if found.labelled else "no labels"
     rows: list[tuple[Text, Text]] = [
         ("Layout", f"{found.format}, {parts.size(found.size_bytes)}"),
@@ -61,25 +66,25 @@ def dataset(found: DatasetFindings, thumbnails: str) -> Markup:
     ]
     if not found.labelled:
         rows.append(("Accuracy", "is the agreement with the original model, since the images carry no labels"))
-    pictures: list[Markup] = [_pictures(found, thumbnails)] if found.pictures else []
+    pictures: list[Markup] = [_pictures(found, address)] if found.pictures else []
     return parts.join([parts.facts(rows), *pictures, _per_class(found)])
 
 
-def _pictures(found: DatasetFindings, thumbnails: str) -> Markup:
+def _pictures(found: DatasetFindings, address: Callable[[str], str]) -> Markup:
     shown = found.pictures[:6]
     views = [picture.view for picture in shown]
     colours = palette.numbers(found.labels, overlay.labels(views))
-    figures = (parts.element("figure", _drawn(one, thumbnails, colours), _caption(one)) for one in shown)
+    figures = (parts.element("figure", _drawn(one, address, colours), _caption(one)) for one in shown)
     layered = any(view.layer for view in views)
     legend = overlay.legend(colours, colours if layered else overlay.labels(views), filled=layered)
     return parts.join([parts.element("div", *figures, classes="ow-pictures"), legend])
 
 
-def _drawn(picture: SamplePicture, thumbnails: str, colours: Mapping[str, int]) -> Markup:
-    image = Markup('<img src="{}" alt="{}" loading="lazy">').format(f"{thumbnails}/{picture.file}", picture.label)
+def _drawn(picture: SamplePicture, address: Callable[[str], str], colours: Mapping[str, int]) -> Markup:
+    image = Markup('<img src="{}" alt="{}" loading="lazy">').format(address(picture.file), picture.label)
     if picture.view.empty:
         return image
-    layer = f"{thumbnails}/{picture.view.layer}" if picture.view.layer else ""
+    layer = address(picture.view.layer) if picture.view.layer else ""
     return overlay.drawn(image, picture.view, colours, layer=layer, words=False)
 
 

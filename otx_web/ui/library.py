@@ -127,7 +127,7 @@ def _preview(upload: Upload) -> Markup:
     if found.model:
         body.append(cards.model(found.model))
     if found.dataset:
-        body.append(cards.dataset(found.dataset, cards.thumbnails(upload.digest)))
+        body.append(cards.dataset(found.dataset, cards.thumbnails(upload)))
     return parts.more("What is in it", parts.element("div", *body, classes="ow-found"))
 
 

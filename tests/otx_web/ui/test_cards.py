@@ -1,9 +1,11 @@
 """What a check found is shown in words, and as text."""
 
-from jobs.findings import DatasetFindings, ModelFindings, Port, Problem, SamplePicture, Split
+from jobs.findings import DatasetFindings, Findings, ModelFindings, Port, Problem, SamplePicture, Split
 from jobs.report import Shape, View
+from otx_web.store import Upload
 from otx_web.ui import cards, parts
 
+ADDRESS = "files/uploads/a/{}".format
 EVIL = "<img src=x onerror=alert(1)>"
 
 
@@ -53,7 +55,7 @@ def test_model_card_folds_many_labels() -> None:
 
 
 def test_dataset_card_counts_images_per_class_and_split() -> None:
-    card = plain(cards.dataset(dataset(), "files/uploads/a"))
+    card = plain(cards.dataset(dataset(), ADDRESS))
     assert "2,512, 2 classes" in card
     assert "calibrate 500, measure accuracy 2,000" in card
     assert '<td data-name="Training">7</td>' in card
@@ -61,25 +63,27 @@ def test_dataset_card_counts_images_per_class_and_split() -> None:
 
 
 def test_dataset_without_labels_says_what_accuracy_is() -> None:
-    assert "agreement with the original model" in cards.dataset(dataset(labels=(), labelled=False), "files/uploads/a")
+    assert "agreement with the original model" in cards.dataset(dataset(labels=(), labelled=False), ADDRESS)
 
 
 def test_pictures_come_with_their_labels() -> None:
     pictures = tuple(SamplePicture(file=f"t{i}.png", label=f"l{i}") for i in range(9))
-    card = cards.dataset(dataset(pictures=pictures), cards.thumbnails("abc"))
+    found = Findings(task="detection")
+    upload = Upload(digest="abc", owner="local", kind="dataset", name="a", size_bytes=1, findings=found)
+    card = cards.dataset(dataset(pictures=pictures), cards.thumbnails(upload))
     assert card.count("<img") == 6
-    assert 'src="files/uploads/abc/t0.png" alt="l0"' in card
+    assert 'src="files/uploads/abc/t0.png?task=detection" alt="l0"' in card
 
 
 def test_annotations_are_drawn_on_pictures() -> None:
     box = View(shapes=(Shape(label="dog", box=(0, 0, 0.5, 0.5)),))
     pictures = (SamplePicture(file="0.png", label="dog", view=box), SamplePicture(file="1.png", label="empty"))
-    card = cards.dataset(dataset(pictures=pictures), "files/uploads/a")
+    card = cards.dataset(dataset(pictures=pictures), ADDRESS)
     assert card.count("<svg") == 1
     assert "<title>dog</title>" in card
     assert "ow-swatch" in card, "colours have their names"
     mask = SamplePicture(file="0.png", label="cat", view=View(layer="0-truth.png"))
-    card = cards.dataset(dataset(pictures=(mask,)), "files/uploads/a")
+    card = cards.dataset(dataset(pictures=(mask,)), ADDRESS)
     assert 'class="ow-layer" src="files/uploads/a/0-truth.png"' in card
     assert card.count("ow-swatch") == 2
 
@@ -91,7 +95,7 @@ def test_names_from_files_are_text() -> None:
         splits=(Split(name=EVIL, images=1, per_class={EVIL: 1}),),
         pictures=(SamplePicture(file=f'"{EVIL}', label=f'"{EVIL}'),),
     )
-    card = cards.dataset(evil, "files/uploads/a")
+    card = cards.dataset(evil, ADDRESS)
     assert card.count("<img") == 1
     assert "onerror=alert(1)>" not in card
     assert "<img" not in cards.model(model(format=EVIL, labels=(EVIL,), inputs=(Port(name=EVIL, shape=(), type=EVIL),)))
