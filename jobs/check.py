@@ -141,7 +141,8 @@ def _no_task(found: ModelFindings, fitting: tuple[str, ...]) -> list[Problem]:
             level="error",
             where="model",
             message=f"The model fits no task that can be done here ({titles}): {why}.",
-            hint="A classifier has one output of shape 1 × classes.",
+            hint="A classifier has one output of shape 1 × classes; a detector boxes and labels, or a YOLO's rows; a"
+            " segmenter maps.",
             kind="wrong_task",
         )
     ]

@@ -14,6 +14,8 @@ from jobs.errors import UnsupportedModel
 from jobs.image_input import ImageInput
 from jobs.predictions import Array
 
+_YES_OR_NO = {"true": "True", "false": "False"}
+"""Model API takes any other spelling for no."""
 _OURS = ("labels_given", "unknown_classes")
 """Settings that Model API does not know."""
 
@@ -55,7 +57,7 @@ class Wrapper:
         graph.inputs[entry.index].get_node().set_layout(ov.Layout(entry.layout))
         for name, value in settings.items():
             if name not in _OURS:
-                graph.set_rt_info(value, ["model_info", name])
+                graph.set_rt_info(_YES_OR_NO.get(value.strip().lower(), value), ["model_info", name])
         for number, port in enumerate(graph.outputs):
             if not port.names:
                 port.set_names({f"output{number}"})

@@ -75,6 +75,16 @@ def test_yolov10() -> None:
     assert read({"out": rows}) == ([[8, 8, 40, 24]] * 2, [2, 2], [0.7, 0.6]), "it suppresses itself"
 
 
+@pytest.mark.parametrize(("rows", "kept"), [(400, 1), (100, 2)])
+def test_candidates_of_a_model_that_suppresses_none_are_suppressed(rows: int, kept: int) -> None:
+    """A few hundred boxes may be answers of a transformer, which suppresses none because it repeats none."""
+    boxes, labels = np.zeros((1, rows, 5), np.float32), np.zeros((1, rows), np.float32)
+    boxes[0, :2] = [[8, 8, 40, 24, 0.9], [8, 8, 40, 25, 0.8]]
+    found = read({"boxes": boxes, "labels": labels}, model_type="ssd")
+    assert len(found[0]) == kept
+    assert len(read({"boxes": boxes, "labels": labels}, model_type="ssd", nms_execute="False")[0]) == 2
+
+
 @pytest.mark.parametrize("last", [False, True])
 def test_yolov4(last: bool) -> None:
     """The tiny one: its second map of larger cells has the fourth to sixth pair of anchors."""
