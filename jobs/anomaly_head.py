@@ -1,9 +1,13 @@
 """Where an anomaly model stops looking and starts to compare: what comes after its last layer with trained weights.
 
-Images that calibrate are normal, so they say how large features become, and nothing of how large a distance from normal
-can: quantized by them, scores are cut off where normal images end. On a PaDiM the AUROC of images fell from 1.000 to
-0.833 so, and held with these operations left in float. (OTX, which leaves the square and the root of its map generator
-in float, calibrates on anomalous images instead.)
+Images that calibrate are normal: they say how large features become, and nothing of how large a distance from normal
+can. Quantized by them, scores are cut off where normal images end. Of three PaDiMs the AUROC of images fell so from
+1.000 to 0.833, from 0.968 to 0.500 and from 0.875 to 0.854; with these operations left in float it was 1.000, 0.904 and
+0.875; calibrated on anomalous images with everything quantized, 1.000, 0.856 and 0.875. (OTX does the latter, and
+leaves the square and the root of its map generator in float.)
+
+A product with a matrix is quantized all the same: it holds nearly all the weights of a PaDiM, four times as large in
+float, and what it loses (0.0003 of the AUROC of pixels at most) is little.
 """
 
 import openvino as ov
@@ -13,8 +17,8 @@ _NO_OPERATIONS = ("Constant", "Parameter", "Result")
 
 
 def names(model: ov.Model) -> tuple[str, ...]:
-    """Operations that no layer with trained weights comes after, in the graph's order; empty where there is no such
-    layer."""
+    """Operations without weights that no layer with trained ones comes after, in the graph's order; none where there is
+    no such layer."""
     ops = model.get_ordered_ops()
     fixed = _fixed(ops)
     before: set[str] = set()
@@ -28,7 +32,9 @@ def names(model: ov.Model) -> tuple[str, ...]:
     return tuple(
         op.get_friendly_name()
         for op in ops
-        if op.get_friendly_name() not in before | fixed and op.get_type_name() not in _NO_OPERATIONS
+        if op.get_friendly_name() not in before | fixed
+        and op.get_type_name() not in _NO_OPERATIONS
+        and not (op.get_type_name() == "MatMul" and _fixed_inputs(op, fixed))
     )
 
 
@@ -50,5 +56,8 @@ def _is_trained(op: ov.Node, fixed: set[str]) -> bool:
         return bool(channels.is_dynamic or channels.get_length() > 1)
     if kind != "MatMul":
         return False
-    weights = [port for port in op.inputs() if port.get_source_output().get_node().get_friendly_name() in fixed]
-    return any(port.get_partial_shape().rank.get_length() == 2 for port in weights)
+    return any(port.get_partial_shape().rank.get_length() == 2 for port in _fixed_inputs(op, fixed))
+
+
+def _fixed_inputs(op: ov.Node, fixed: set[str]) -> list[ov.Input]:
+    return [port for port in op.inputs() if port.get_source_output().get_node().get_friendly_name() in fixed]

@@ -243,7 +243,7 @@ def _with_head(pair: Pair, wanted: JobSpec, model: ov.Model) -> tuple[Options, t
     ignored = wanted.options.ignored.model_copy(update={"scope": (*wanted.options.ignored.scope, *more)})
     note = (
         f"{len(more)} operations after the last layer, which compare features and make scores of them, are left in"
-        " float: images that calibrate are normal, and say nothing of how high an anomaly's score can be."
+        " float: images that calibrate are normal, and say nothing of how far an anomaly can be from them."
     )
     return wanted.options.model_copy(update={"ignored": ignored}), (note,)
 

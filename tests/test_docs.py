@@ -26,7 +26,7 @@ def parameters() -> Iterable[Parameter]:
     for method in GENERIC.methods:
         yield from templates.parameters(GENERIC, method)
     yield from templates.model_parameters(GENERIC, {})
-    yield from templates.job_parameters(GENERIC)
+    yield from templates.JOB_PARAMETERS
 
 
 @pytest.mark.parametrize("parameter", list(parameters()), ids=lambda one: f"{one.source}-{one.name}")
