@@ -42,15 +42,36 @@ def unmatched(model: ov.Model, options: Weights) -> tuple[str, ...]:
     return ignored.unmatched(model, options.ignored)
 
 
+def _batched(model: ov.Model) -> list[str]:
+    """Products with a matrix of its own for each place, as PaDiM's inverse covariances.
+
+    OpenVINO 2026.4 computes these wrongly on a CPU with several streams, one compilation in two, when they are
+    compressed; and they are statistics rather than a layer's weights.
+    """
+    return [
+        op.friendly_name
+        for op in model.get_ops()
+        if op.get_type_name() == "MatMul" and any(_is_stack(op.input_value(place)) for place in (0, 1))
+    ]
+
+
+def _is_stack(value: ov.Output) -> bool:
+    node = value.get_node()
+    node = node.input_value(0).get_node() if node.get_type_name() == "Convert" else node
+    return node.get_type_name() == "Constant" and len(node.shape) > 2 and int(np.prod(list(node.shape)[:-2])) > 1
+
+
 def _compress(prepared: Prepared, options: Weights) -> ov.Model:
     four = options.mode.bits == 4
+    scope = nncf_engine.ignored_scope(prepared.model, options.ignored)
+    scope.names += _batched(prepared.model)
     try:
         return nncf.compress_weights(
             nncf_engine.copy(prepared.model),
             mode=nncf.CompressWeightsMode(options.mode.value),
             ratio=options.ratio if four else None,
             group_size=options.group_size if four else None,
-            ignored_scope=nncf_engine.ignored_scope(prepared.model, options.ignored),
+            ignored_scope=scope,
             dataset=nncf.Dataset(Finite(prepared)) if options.calibrates else None,
             subset_size=max(1, min(options.stat_subset_size, prepared.calibration_size)),
             awq=options.awq if four else None,

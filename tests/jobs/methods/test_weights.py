@@ -125,3 +125,20 @@ def test_cost_is_what_the_rehearsal_took() -> None:
     method = methods.by_name("weights")
     optimised = apply(convolutions())
     assert method.cost(optimised, Weights(), calibration=0, validation=100) == methods.Cost()
+
+
+def test_matrices_of_single_places_stay_in_float() -> None:
+    from openvino import opset13 as op
+
+    rng = np.random.default_rng(0)
+    entry = op.parameter([1, 4, 64], np.float32, name="x")
+    entry.output(0).get_tensor().set_names({"x"})
+    node = op.matmul(entry, op.constant(rng.normal(0, 0.1, (64, 64)).astype(np.float32)), False, True, name="layer")
+    node = op.matmul(node, op.constant(rng.normal(0, 0.1, (4, 64, 64)).astype(np.float32)), False, True, name="places")
+    model = apply(ov.Model([op.result(node)], [entry], "places")).model
+    kinds = {
+        one.friendly_name: one.input_value(1).get_node().get_type_name()
+        for one in model.get_ops()
+        if "MatMul" in one.get_type_name()
+    }
+    assert kinds["places"] == "Constant" and kinds["layer"] != "Constant"
