@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs import stats
 from jobs.intervals import Interval
 from jobs.label_codes import VOID
 from jobs.label_maps import Map
@@ -98,10 +99,12 @@ def drop(before: Overlaps, after: Overlaps, *, seed: int = 0) -> Interval:
     images = len(before.both)
     value = float(before.total().mean_iou() - after.total().mean_iou())
     draws = np.concatenate([_means(before, chosen) - _means(after, chosen) for chosen in _drawn(images, seed)])
-    low, high = np.quantile(draws, [_ALPHA / 2, 1 - _ALPHA / 2])
+    low, high = (float(end) - value for end in np.quantile(draws, [_ALPHA / 2, 1 - _ALPHA / 2]))
     worst = float(np.abs(before.mean_iou() - after.mean_iou()).max())
     unseen = min(1.0, 3 / images) * max(worst, UNSEEN_CHANGE)
-    return Interval(value, min(float(low), value - unseen), max(float(high), value + unseen))
+    if images > 1:
+        low, high = low * stats.widening(images), high * stats.widening(images)
+    return Interval(value, value + min(low, -unseen), value + max(high, unseen))
 
 
 def _drawn(images: int, seed: int) -> Iterator[Floats]:

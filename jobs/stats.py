@@ -12,6 +12,7 @@ Floats = NDArray[np.float64]
 _RESAMPLES = 2000
 _COSTLY_RESAMPLES = 200
 _ALPHA = 0.05
+_NORMAL = 1.959964  # as many deviations hold that much of a normal distribution
 
 
 def paired_mean(differences: Floats, *, seed: int = 0) -> Interval:
@@ -49,6 +50,16 @@ def paired_total(total: Callable[[NDArray[np.intp]], float], n: int, *, seed: in
     draws = np.array([total(rng.integers(0, n, n)) for _ in range(_COSTLY_RESAMPLES)])
     low, high = np.quantile(draws, [_ALPHA / 2, 1 - _ALPHA / 2])
     return Interval(value, float(low), float(high))
+
+
+def widening(n: int) -> float:
+    """How many times as wide a percentile bootstrap over n images has to be (Hesterberg 2015).
+
+    It takes the spread of the images for that of all there could be, and knows no Student's t.
+    """
+    if n < 2:
+        return float("inf")
+    return _student(n - 1) / _NORMAL * float(np.sqrt(n / (n - 1)))
 
 
 def mcnemar(worse: int, better: int) -> float:

@@ -133,3 +133,8 @@ def test_ratio_of_equal_blocks_is_certain() -> None:
 def test_one_block_tells_nothing_of_the_spread() -> None:
     found = stats.geometric_mean(np.array([5.0]))
     assert found.value == pytest.approx(5) and found.low == 0 and found.high == np.inf
+
+
+def test_bootstrap_of_few_images_is_too_narrow() -> None:
+    assert stats.widening(12) == pytest.approx(2.201 / 1.96 * (12 / 11) ** 0.5, abs=1e-3)
+    assert 1 < stats.widening(1000) < 1.003 and stats.widening(1) == float("inf")
