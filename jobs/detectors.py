@@ -321,8 +321,9 @@ class Detector:
         self.outputs = tuple(place for place, name in enumerate(names) if not _is_extra(name))
         """Places of the outputs that are read."""
         self._names = [names[place] for place in self.outputs]
-        self.classes = kind.classes(outputs_of(entry.fix_shape(model)))
-        """How many it knows; None where its outputs do not tell."""
+        fixed = entry.fix_shape(model)
+        self.classes = kind.classes(outputs_of(fixed)) or _classes_inside(fixed)
+        """How many it knows, background included; None where that cannot be told."""
         self.first = int(any(op.get_type_name() == "DetectionOutput" for op in model.get_ops()))
         """The label of its first class: 0 is background to DetectionOutput."""
         self._crop = entry.resize_type == "crop"
@@ -340,6 +341,18 @@ class Detector:
         labels, scores = np.asarray(found.labels, np.int64), np.asarray(found.scores, np.float32)
         sound = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]) & (scores > FLOOR)
         return boxes[sound], labels[sound], np.clip(scores[sound], 0, 1)
+
+
+def _classes_inside(model: ov.Model) -> int | None:
+    """Of a DetectionOutput: scores [1, boxes × classes] over boxes [1, 1 or 2, boxes × 4], or 5 with their images."""
+    for op in model.get_ops():
+        if op.get_type_name() == "DetectionOutput":
+            scores, boxes = (op.input_value(place).get_partial_shape()[-1] for place in (1, 2))
+            if scores.is_dynamic or boxes.is_dynamic:
+                return None
+            numbers = 4 if op.get_attributes().get("normalized") else 5
+            return int(scores.get_length() * numbers // boxes.get_length())
+    return None
 
 
 def _is_raw(model: ov.Model) -> bool:

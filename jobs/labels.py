@@ -101,7 +101,11 @@ def match_objects(
     where the outputs do not tell how many there are; then the labels of a model without names begin at `first`.
     Raises LabelMismatch.
     """
-    names = named(settings, count)
+    names = named(settings, None)
+    if first and count and len(names) == count - first:
+        names = (*["background"] * first, *names)
+    else:
+        names = named(settings, count)
     notes: tuple[str, ...] = ()
     places = _by_name(names, dataset)
     if not names and (of_coco := coco_classes.named(count or 0)):

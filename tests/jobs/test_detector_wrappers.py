@@ -9,7 +9,7 @@ from model_api.models import YOLOX, DetectionModel
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
-from jobs import detectors, image_input
+from jobs import detectors, image_input, labels
 from jobs.detectors import Detector
 
 SIDE = 64
@@ -73,6 +73,23 @@ def test_yolov10() -> None:
     rows[0, 0] = [8, 8, 40, 24, 0.7, 2]
     rows[0, 1] = [8, 8, 40, 24, 0.6, 2]
     assert read({"out": rows}) == ([[8, 8, 40, 24]] * 2, [2, 2], [0.7, 0.6]), "it suppresses itself"
+
+
+def test_detection_output_tells_its_classes_and_counts_from_one() -> None:
+    """Whether their names begin with the background or not."""
+    entry = ops.parameter([1, 3, SIDE, SIDE], np.float32)
+    mean = ops.reduce_mean(entry, ops.constant([0, 1, 2, 3]), False)
+    boxes, scores = (ops.add(ops.constant(np.zeros((1, width), np.float32)), mean) for width in (5 * 4, 5 * 3))
+    priors = ops.constant(np.zeros((1, 2, 5 * 4), np.float32))
+    attributes = {"background_label_id": 0, "normalized": True, "keep_top_k": [5], "nms_threshold": 0.5, "top_k": 5}
+    model = ov.Model([ops.detection_output(boxes, scores, priors, attributes)], [entry])
+    kind, _ = detectors.kind_of(model, {})
+    detector = Detector(model, image_input.of(model, {}), {}, kind)
+    assert (kind.name, detector.classes, detector.first) == ("SSD", 3, 1)
+    for names in ("cat, dog", "background, cat, dog"):
+        found = labels.match_objects({"labels": names}, ("dog", "cat"), {0, 1}, 3, first=1)
+        assert found[:2] == (("background", "cat", "dog"), (2, 1))
+    assert labels.match_objects({}, ("dog", "cat"), {0, 1}, 3, first=1)[1] == (1, 2)
 
 
 @pytest.mark.parametrize(("rows", "kept"), [(400, 1), (100, 2)])
