@@ -334,9 +334,10 @@ def _rehearse(
     ready = pair.entry.embed(optimised.model)
     compile_after, after = _timed(lambda: measure.compile_for(ready, wanted.device, "throughput"))
     measure.predictions(after, decoded, pair.bound, scratch)
-    ask_after, _ = _timed(lambda: measure.predictions(after, _repeated(decoded, 8), pair.bound, scratch))
+    ask_after, _ = _timed(lambda: measure.predictions(after, _repeated(decoded, times), pair.bound, scratch))
     calibration, validation = len(pair.division.calibration), len(pair.division.validation)
-    an_image, an_answer = ask / (8 * len(decoded.pixels)), ask_after / (8 * len(decoded.pixels))
+    asked = times * len(decoded.pixels)
+    an_image, an_answer = ask / asked, ask_after / asked
     cost = method.cost(optimised, wanted.options, calibration=calibration, validation=validation)
     search = compile_after * cost.compiled + an_answer * cost.evaluated
     seconds = {
