@@ -10,6 +10,7 @@ from jobs import frames, images, objects, tree
 from jobs.errors import BadDataset
 from jobs.findings import Problem
 from jobs.images import Head, NoImage
+from jobs.labels import is_background
 from jobs.objects import Objects
 from jobs.samples import Dataset, Sample, count, left_out
 from jobs.tasks import Size, Task
@@ -183,4 +184,5 @@ def checked(dataset: Dataset) -> Dataset:
 
 
 def _empty(dataset: Dataset, seen: set[int]) -> tuple[str, ...]:
-    return tuple(label for number, label in enumerate(dataset.labels) if number not in seen)
+    missing = (label for number, label in enumerate(dataset.labels) if number not in seen)
+    return tuple(label for label in missing if not is_background(label))

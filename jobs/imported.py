@@ -34,6 +34,11 @@ def has_voc_classes(root: Path) -> bool:
     return (root / "ImageSets" / "Main").is_dir()
 
 
+def has_voc_instances(root: Path) -> bool:
+    """Pascal VOC's masks that tell objects apart."""
+    return (root / "SegmentationObject").is_dir() and (root / "SegmentationClass").is_dir()
+
+
 def read(root: Path, task: Task, *, name: str, title: str) -> Dataset:
     """By the importer called `name`: of those that run no code and unpickle nothing. Raises BadDataset."""
     from datumaro.components.annotation import AnnotationType
@@ -45,7 +50,7 @@ def read(root: Path, task: Task, *, name: str, title: str) -> Dataset:
     missing: list[str] = []
 
     def entries() -> Iterator[Entry]:
-        for item in loaded:
+        for item in _items(loaded, title):
             given = Path(getattr(item.media, "path", "") or "").resolve()
             path = root / given.relative_to(home) if given.is_relative_to(home) else home
             if not path.is_file():
@@ -66,10 +71,24 @@ def _import(folder: Path, name: str, title: str) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # its importers raise anything on a damaged file
-        raise BadDataset(
-            f"The dataset looks like {title} but cannot be read: {_sentence(error)}",
-            hint="Check the annotation file, or upload one folder a class.",
-        ) from error
+        raise _unreadable(title, error) from error
+
+
+def _items(loaded: Any, title: str) -> Iterator[Any]:
+    """Some are read only when their turn comes."""
+    try:
+        yield from loaded
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise _unreadable(title, error) from error
+
+
+def _unreadable(title: str, error: Exception) -> BadDataset:
+    return BadDataset(
+        f"The dataset looks like {title} but cannot be read: {_sentence(error)}",
+        hint="Check the annotation files.",
+    )
 
 
 def _sentence(error: BaseException) -> str:

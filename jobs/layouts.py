@@ -39,6 +39,7 @@ FORMATS: Mapping[str, Format] = {
     "datumaro": _of_datumaro("Datumaro", "datumaro", imported.has_datumaro),
     "coco_labels": Format("COCO", coco.has_labels, coco.read_labels),
     "coco_instances": Format("COCO", coco.has_objects, coco.read_objects),
+    "voc_instances": _of_datumaro("Pascal VOC", "voc_instance_segmentation", imported.has_voc_instances),
     "voc_detection": Format("Pascal VOC", voc.has_objects, voc.read),
     "cvat": Format("CVAT", cvat.has_objects, cvat.read),
     "yolo": Format("YOLO", yolo.has_labels, yolo.read),

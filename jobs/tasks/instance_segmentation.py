@@ -104,7 +104,7 @@ def target_marks(found: Objects, names: Sequence[str], size: Size) -> Marks:
 TASK = Task(
     name=TaskName.INSTANCE_SEGMENTATION,
     title="Instance segmentation",
-    formats=("datumaro", "coco_instances", "cvat", "yolo"),
+    formats=("datumaro", "coco_instances", "voc_instances", "cvat", "yolo"),
     metrics=object_scores.MASK_METRICS,
     fits=fits,
     target=target,

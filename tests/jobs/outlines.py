@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from PIL import Image, ImageDraw
+
 from tests.jobs import scenes
 
 Outline = tuple[str, str, list[float]]
@@ -60,8 +62,43 @@ def as_datumaro(folder: Path, names: Sequence[str], outlines: Sequence[Outline])
     (folder / "annotations" / "val.json").write_text(json.dumps(content))
 
 
+def _voc_palette() -> list[int]:
+    """Its colours spread the bits of a number over red, green and blue."""
+    return [
+        sum((number >> 3 * bit + channel & 1) << 7 - bit for bit in range(3))
+        for number in range(256)
+        for channel in range(3)
+    ]
+
+
+def as_voc(folder: Path, names: Sequence[str], outlines: Sequence[Outline]) -> None:
+    """Two images of masks for each: of the objects, and of the colours of their classes."""
+    lists = folder / "ImageSets" / "Segmentation"
+    for place in (lists, folder / "SegmentationObject", folder / "SegmentationClass"):
+        place.mkdir(parents=True)
+    (folder / "images").rename(folder / "JPEGImages")
+    colours = {label: (50 * place, 99, 0) for place, label in enumerate(scenes.LABELS, 1)}
+    labels = [f"{label}:{','.join(map(str, colour))}::" for label, colour in colours.items()]
+    (folder / "labelmap.txt").write_text("\n".join(["background:0,0,0::", *labels]))
+    stems = []
+    for name in names:
+        objects, classes = Image.new("P", (scenes.SIDE, scenes.SIDE)), Image.new("RGB", (scenes.SIDE, scenes.SIDE))
+        objects.putpalette(_voc_palette())
+        found = [(label, line) for image, label, line in outlines if image == name]
+        for number, (label, line) in enumerate(found, 1):
+            box = line[0], line[1], line[4] - 1, line[5] - 1
+            ImageDraw.Draw(objects).rectangle(box, fill=number)
+            ImageDraw.Draw(classes).rectangle(box, fill=colours[label])
+        stems.append(Path(name).stem)
+        (folder / "JPEGImages" / name).rename(folder / "JPEGImages" / Path(name).name)
+        objects.save(folder / "SegmentationObject" / f"{stems[-1]}.png")
+        classes.save(folder / "SegmentationClass" / f"{stems[-1]}.png")
+    (lists / "val.txt").write_text("\n".join(stems))
+
+
 LAYOUTS: Mapping[str, Callable[[Path, Sequence[str], Sequence[Outline]], None]] = {
     "CVAT": as_cvat,
+    "Pascal VOC": as_voc,
     "YOLO": as_yolo,
     "Datumaro": as_datumaro,
 }

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
+from PIL import Image
 
 from jobs import data, formats, image_input, masks, measure, segmenters, tasks
-from jobs.errors import LabelMismatch, UnsupportedModel, WrongTask
+from jobs.errors import BadDataset, LabelMismatch, UnsupportedModel, WrongTask
 from jobs.predictions import Array, Predictions
 from jobs.samples import Dataset
 from jobs.tasks import Bound, Prediction, Scores, instance_segmentation
@@ -242,6 +243,16 @@ def test_outlines_are_read_in_every_layout(name: str, anywhere: Path, tmp_path: 
     seen = look(scenes.mask_rcnn(), folder, tmp_path)
     assert seen.dataset.format == name and not seen.dataset.problems
     assert seen.scores.metrics["mask_map"] > 0.95
+
+
+def test_mask_that_cannot_be_read_is_an_error_in_words(anywhere: Path, tmp_path: Path) -> None:
+    """Datumaro reads it only when its turn comes."""
+    folder = tmp_path / "dataset"
+    shutil.copytree(anywhere / "images", folder / "images")
+    outlines.as_voc(folder, ["val/val-000.png"], [])
+    Image.new("RGB", (SIDE, SIDE), (7, 7, 7)).save(folder / "SegmentationClass" / "val-000.png")
+    with pytest.raises(BadDataset, match=r"looks like Pascal VOC but cannot be read: .*color"):
+        data.open_dataset(folder, tmp_path, TASK)
 
 
 # --- what does not fit
