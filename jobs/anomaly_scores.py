@@ -139,7 +139,7 @@ def _otx_image_f_measure(scores: Floats, answers: Bools, real: Bools, threshold:
 
 
 def _of_pixels(predictions: Sequence[Prediction], real: Truth, bound: AnomalyBound) -> tuple[dict[str, float], Steps]:
-    counts = roc.count(_marked(predictions, real))
+    counts = roc.count(marked(predictions, real))
     values = {"pixel_auroc": float(roc.area(counts.negative, counts.positive))}
     if bound.pixel is not None:
         values["pixel_f1"] = f1(*_pixel_confusion(predictions, real, bound.pixel))
@@ -158,14 +158,14 @@ def _masked(predictions: Sequence[Prediction], real: Truth) -> Iterator[tuple[ND
         yield whole, None if mask is None else mask.sized((whole.shape[0], whole.shape[1]))
 
 
-def _marked(predictions: Sequence[Prediction], real: Truth) -> Iterator[roc.Marked]:
+def marked(predictions: Sequence[Prediction], real: Truth) -> Iterator[roc.Marked]:
     """Those of which every pixel is known."""
     return (marked for place, marked in enumerate(_masked(predictions, real)) if real.known(place))
 
 
 def _pixel_confusion(predictions: Sequence[Prediction], real: Truth, threshold: Threshold) -> tuple[int, int, int]:
     totals = np.zeros(3, np.int64)
-    for whole, mask in _marked(predictions, real):
+    for whole, mask in marked(predictions, real):
         answers = threshold.reached(whole)
         totals += _confusion(answers, mask) if mask is not None else (0, int(answers.sum()), 0)
     found, wrong, missed = totals.tolist()

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,10 +41,10 @@ from jobs.findings import (
     Split,
 )
 from jobs.methods import Prepared
-from jobs.pair import Pair, open_pair
+from jobs.pair import Pair, may_calibrate, open_pair
 from jobs.report import Picture, View
 from jobs.samples import Dataset, Sample
-from jobs.spec import Ignored, JobSpec, TaskName
+from jobs.spec import CalibrateOn, Ignored, JobSpec, TaskName
 from jobs.tasks import Task
 
 T = TypeVar("T")
@@ -166,7 +167,12 @@ def _check_dataset(request: CheckRequest, directory: Path, scratch: Path) -> Fin
     task = tasks.by_name(request.task or TaskName.CLASSIFICATION)
     dataset = data.open_dataset(request.source.folder(directory), scratch, task)
     generic = templates.resolve(templates.load(task.name, "generic"), "pot_default").options
-    division = divide(dataset, calibration=generic.stat_subset_size, seed=request.seed)
+    division = divide(
+        dataset,
+        calibration=generic.stat_subset_size,
+        seed=request.seed,
+        may_calibrate=partial(may_calibrate, task, CalibrateOn.NORMAL),
+    )
     found = DatasetFindings(
         format=dataset.format,
         name=request.source.name,

@@ -76,12 +76,13 @@ def open_pair(spec: JobSpec, job_dir: Path, scratch: Path) -> Pair:
         shuffle=spec.options.shuffle_data,
         validation=spec.validation_images,
         calibrates=spec.options.calibrates,
-        may_calibrate=partial(_may_calibrate, task, spec.calibrate_on),
+        may_calibrate=partial(may_calibrate, task, spec.calibrate_on),
     )
     return Pair(task, imported, settings, entry, dataset, bound, division)
 
 
-def _may_calibrate(task: Task, wanted: CalibrateOn, target: Any) -> bool:
+def may_calibrate(task: Task, wanted: CalibrateOn, target: Any) -> bool:
+    """Whether an image with this target is of the kind that calibrates."""
     return task.may_calibrate is None or task.may_calibrate(target, wanted)
 
 

@@ -93,6 +93,21 @@ def _side_by_side(places: NDArray[np.int64], positive: Bools | None, width: int)
     return places if positive is None else places + width * positive.ravel()
 
 
+def ends(counts: Counts) -> tuple[float, float]:
+    """The lowest and the highest score that occurs."""
+    places = np.flatnonzero(counts.negative + counts.positive)
+    low, high = values(places[[0, -1]]).tolist()
+    return low, high
+
+
+def histogram(counted: NDArray[np.int64], edges: Floats) -> tuple[int, ...]:
+    """How many of the scores lie between each two edges; those beyond them in the outermost steps."""
+    places = np.flatnonzero(counted)
+    inside = np.clip(values(places), edges[0], edges[-1])
+    found = np.histogram(inside, edges, weights=counted[places].astype(np.float64))[0]
+    return tuple(np.rint(found).astype(int).tolist())
+
+
 def area(negative: NDArray[Any], positive: NDArray[Any]) -> Any:
     """Area under the curve from counts [..., steps] of rising scores; NaN where one kind is missing.
 
