@@ -129,7 +129,8 @@ def findings(found: Findings) -> str:
 
 
 def _model(model: ModelFindings) -> list[str]:
-    size = f"{model.precision}, {numbers.millions(model.parameters)} parameters, {model.gflops:.3g} GFLOPs"
+    work = f", {model.gflops:.3g} GFLOPs" if model.gflops else ""  # it may depend on what there is to see
+    size = f"{model.precision}, {numbers.millions(model.parameters)} parameters{work}"
     ports = f"{', '.join(map(_port, model.inputs))} → {', '.join(map(_port, model.outputs))}"
     lines = [_row("Model", f"{model.name}: {model.format}, {numbers.size(model.size_bytes)}"), _row("", ports)]
     lines.append(_row("", size))

@@ -29,7 +29,7 @@ def model(found: ModelFindings, fits: str = "") -> Markup:
         ("Input" if len(found.inputs) == 1 else "Inputs", _ports(found.inputs)),
         ("Output" if len(found.outputs) == 1 else "Outputs", _ports(found.outputs)),
         ("Weights", f"{found.precision}, {parts.millions(found.parameters)} parameters"),
-        ("Work", f"{parts.significant(found.gflops)} GFLOPs an image"),
+        ("Work", f"{parts.significant(found.gflops)} GFLOPs an image" if found.gflops else "depends on the image"),
         ("Labels", _labels(found.labels) if found.labels else "not in the file; taken in order from the dataset"),
     ]
     if fits:

@@ -48,6 +48,11 @@ def test_model_card_says_what_it_is() -> None:
     assert "taken in order from the dataset" in card
 
 
+def test_model_card_knows_no_work_where_it_depends_on_the_image() -> None:
+    """As in a Mask R-CNN, which looks closer at as many places as it finds."""
+    assert "depends on the image" in plain(cards.model(model(gflops=0)))
+
+
 def test_model_card_folds_many_labels() -> None:
     card = cards.model(model(labels=tuple(f"label{i}" for i in range(1000))))
     assert "and 996 more" in card
