@@ -326,12 +326,15 @@ class Detector:
         """How many it knows, background included; None where that cannot be told."""
         self.first = int(any(op.get_type_name() == "DetectionOutput" for op in model.get_ops()))
         """The label of its first class: 0 is background to DetectionOutput."""
+        self._bare = kind.name == "SSD" and any(len(shape) == 2 and shape[1] == 5 for _, shape in outputs_of(fixed))
         self._crop = entry.resize_type == "crop"
         _quicken(self._wrapper.model)
 
     def __call__(self, outputs: Sequence[Array], size: Size) -> tuple[Array, Array, Array]:
         """Boxes [k, 4] float32, labels [k] int64 and scores [k] float32, from the outputs in the order of `outputs`."""
-        by_name = dict(zip(self._names, outputs, strict=True))
+        # Early exports of OTX have boxes [n, 5] and labels [n], which Model API takes but cannot read.
+        whole = [values[None] for values in outputs] if self._bare else outputs
+        by_name = dict(zip(self._names, whole, strict=True))
         seen = (min(size), min(size)) if self._crop else size
         factor = magnified(seen)
         found = self._wrapper.read(by_name, (seen[0] * factor, seen[1] * factor))

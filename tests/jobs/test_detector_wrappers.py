@@ -102,6 +102,12 @@ def test_candidates_of_a_model_that_suppresses_none_are_suppressed(rows: int, ke
     assert len(read({"boxes": boxes, "labels": labels}, model_type="ssd", nms_execute="False")[0]) == 2
 
 
+def test_boxes_without_a_batch() -> None:
+    boxes = np.array([[8, 8, 40, 24, 0.9], [0, 0, 8, 8, 0.8]], np.float32)
+    found = read({"boxes": boxes, "labels": np.array([1, 0], np.float32)}, model_type="ssd")
+    assert found == ([[8, 8, 40, 24], [0, 0, 8, 8]], [1, 0], [0.9, 0.8])
+
+
 @pytest.mark.parametrize("last", [False, True])
 def test_yolov4(last: bool) -> None:
     """The tiny one: its second map of larger cells has the fourth to sixth pair of anchors."""
