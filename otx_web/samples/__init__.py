@@ -31,6 +31,9 @@ def _sample(task: str, title: str, name: str, dataset_of: str = "") -> Sample:
 
 _ALL = (
     _sample("classification", "Handwritten digits", "digits"),
+    _sample("detection", "Numbered pebbles", "pebbles"),
+    _sample("segmentation", "Numbered pebbles, pixel by pixel", "pebbles"),
+    _sample("instance_segmentation", "Numbered pebbles and their outlines", "pebbles", "detection"),
     _sample("anomaly_classification", "Keypads, good and faulty", "keypads"),
     _sample("anomaly_detection", "Keypads and where they are faulty", "keypads", "anomaly_classification"),
     _sample("anomaly_segmentation", "Keypads and the shape of their faults", "keypads", "anomaly_classification"),

@@ -1,7 +1,9 @@
 """The samples are there, small, and what they say they are."""
 
+import json
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 from xml.etree import ElementTree
@@ -15,7 +17,7 @@ from otx_web import samples
 
 MAX_BYTES = 16_000_000
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-TASKS = ("classification",)
+TASKS = ("classification", "detection", "segmentation", "instance_segmentation")
 ANOMALY_TASKS = ("anomaly_classification", "anomaly_detection", "anomaly_segmentation")
 
 
@@ -83,7 +85,7 @@ def test_a_model_says_what_model_api_needs(task: str) -> None:
     }
     assert (info["model_type"], info["task_type"]) == kinds.get(task, ("AnomalyDetection", "anomaly"))
     labels = {
-        "segmentation": ("background", *DIGITS),
+        "segmentation": ("background", "pebble", "paint"),
         "instance_segmentation": ("otx_empty_lbl", *DIGITS),
         **dict.fromkeys(ANOMALY_TASKS, ("Normal", "Anomaly")),
     }
@@ -116,6 +118,91 @@ def test_the_classifier_recognises_the_digits() -> None:
     classifier = model("classification")
     right = [classifier(opened(content)).top_labels[0].name == name.split("/")[1] for name, content in pictures]
     assert len(right) == 100 and sum(right) / len(right) > 0.95
+
+
+# --- pebbles
+
+
+def annotated(split: str) -> tuple[dict[int, str], list[dict[str, Any]]]:
+    """COCO's json of the pebbles: file names by image, and annotations."""
+    text = json.loads(files("detection")[f"annotations/instances_{split}.json"])
+    assert [category["name"] for category in text["categories"]] == list(DIGITS)
+    return {image["id"]: image["file_name"] for image in text["images"]}, text["annotations"]
+
+
+@pytest.mark.parametrize(("split", "count"), [("train", 120), ("val", 300)])
+def test_pebbles_are_annotated_with_boxes_and_outlines(split: str, count: int) -> None:
+    images, annotations = annotated(split)
+    there = {name for name in files("detection") if name.startswith(f"images/{split}/")}
+    assert {f"images/{split}/{name}" for name in images.values()} == there and len(there) == count
+    assert {one["image_id"] for one in annotations} == set(images)
+    assert {one["category_id"] for one in annotations} == set(range(1, 11))
+    for one in annotations:
+        x, y, width, height = one["bbox"]
+        (outline,) = one["segmentation"]
+        assert (min(outline[::2]), min(outline[1::2])) == (x, y)
+        assert 0 < x < x + width < 176 and 0 < y < y + height < 176
+        assert 0.6 * width * height < one["area"] < width * height
+
+
+def found(task: str, images: int) -> Iterator[tuple[list[dict[str, Any]], Any]]:
+    """For some pictures of val what is on them and what a model says of them."""
+    content, (names, annotations) = files("detection"), annotated("val")
+    spotter = model(task)
+    for number, name in list(names.items())[:images]:
+        real = [one for one in annotations if one["image_id"] == number]
+        yield real, spotter(opened(content[f"images/val/{name}"]))
+
+
+def matched(real: list[dict[str, Any]], labels: list[str], boxes: NDArray[np.int32]) -> list[int]:
+    """For each real pebble the prediction with its label and nearly its box, or -1."""
+    places = []
+    for one in real:
+        x, y, width, height = one["bbox"]
+        near = np.abs(boxes - np.array([x, y, x + width, y + height])).max(1) < 0.1 * max(width, height)
+        right = [n for n, label in enumerate(labels) if near[n] and label == DIGITS[one["category_id"] - 1]]
+        places.append(right[0] if right else -1)
+    return places
+
+
+def test_the_detector_finds_and_reads_the_pebbles() -> None:
+    hits = [
+        place >= 0 for real, said in found("detection", 20) for place in matched(real, said.label_names, said.bboxes)
+    ]
+    assert len(hits) > 60 and np.mean(hits) > 0.85
+
+
+def test_the_masks_have_the_shape_of_the_pebbles() -> None:
+    areas = []
+    for real, said in found("instance_segmentation", 10):
+        places = matched(real, said.label_names, said.bboxes)
+        areas += [
+            (int(said.masks[place].sum()), one["area"]) for one, place in zip(real, places, strict=True) if place >= 0
+        ]
+    assert len(areas) > 30 and all(said == pytest.approx(real, rel=0.25) for said, real in areas)
+    assert np.mean([said / real for said, real in areas]) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(("split", "count"), [("train", 120), ("val", 300)])
+def test_the_masks_are_of_known_numbers(split: str, count: int) -> None:
+    content = files("segmentation")
+    meta = json.loads(content[f"{split}/dataset_meta.json"])
+    assert tuple(meta["label_map"].values()) == tuple(told("segmentation")["labels"].split())
+    images = {name.split("/")[2][:-4] for name in content if name.startswith(f"{split}/images/")}
+    masks = {name.split("/")[2][:-4]: opened(content[name]) for name in content if name.startswith(f"{split}/masks/")}
+    assert images == set(masks) and len(images) == count
+    assert all(mask.shape == (176, 176) and mask.max() == 2 for mask in masks.values())
+
+
+def test_the_segmentation_tells_ground_pebbles_and_paint_apart() -> None:
+    content, painter = files("segmentation"), model("segmentation", return_soft_prediction=False)
+    names = [name for name in content if name.startswith("val/images/")][:20]
+    real = np.stack([opened(content[name.replace("images", "masks").replace(".jpg", ".png")]) for name in names])
+    said = np.stack([painter(opened(content[name])) for name in names])
+    shared = [
+        ((real == label) & (said == label)).sum() / ((real == label) | (said == label)).sum() for label in range(3)
+    ]
+    assert np.mean(shared) > 0.8
 
 
 # --- keypads

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from otx_web import samples
 from otx_web.samples import build
-from otx_web.samples.build import anomaly, classification
+from otx_web.samples.build import anomaly, classification, detection, instance_segmentation, segmentation
 
 BUILDERS: dict[str, Callable[[Path], str]] = {
     "classification": classification.build,
+    "detection": detection.build,
+    "segmentation": segmentation.build,
+    "instance_segmentation": instance_segmentation.build,
     **{f"anomaly_{task}": partial(anomaly.build, task) for task in ("classification", "detection", "segmentation")},
 }
 

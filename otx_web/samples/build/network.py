@@ -48,6 +48,11 @@ def stem(outside: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, outside, 3, 2, 1, bias=False), nn.BatchNorm2d(outside), nn.SiLU())
 
 
+def narrow(inside: int, outside: int) -> nn.Sequential:
+    """A pointwise convolution, which makes many channels few."""
+    return nn.Sequential(nn.Conv2d(inside, outside, 1, bias=False), nn.BatchNorm2d(outside), nn.SiLU())
+
+
 def normalised(pixels: Pixels) -> Tensor:
     """Pictures [n, height, width, 3] as a network takes them: [n, 3, height, width]."""
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
