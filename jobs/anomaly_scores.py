@@ -97,10 +97,15 @@ def _of_images(
 
 
 def exact_area(scores: Floats, positive: Bools) -> float:
-    """The area under the curve of a few scores as they are."""
+    """The area under the curve of a few scores as they are; a half where one kind is missing."""
     ordered, places = np.unique(scores, return_inverse=True)
     counts = [np.bincount(places[one], minlength=len(ordered)) for one in (~positive, positive)]
-    return float(roc.area(*counts))
+    return _known(roc.area(*counts))
+
+
+def _known(area: float) -> float:
+    """Of images of one kind nothing is known: as good as guessing."""
+    return float(np.nan_to_num(area, nan=0.5))
 
 
 def _image_steps(scores: Floats, anomalous: Bools) -> Steps:
@@ -140,7 +145,7 @@ def _otx_image_f_measure(scores: Floats, answers: Bools, real: Bools, threshold:
 
 def _of_pixels(predictions: Sequence[Prediction], real: Truth, bound: AnomalyBound) -> tuple[dict[str, float], Steps]:
     counts = roc.count(marked(predictions, real))
-    values = {"pixel_auroc": float(roc.area(counts.negative, counts.positive))}
+    values = {"pixel_auroc": _known(roc.area(counts.negative, counts.positive))}
     if bound.pixel is not None:
         values["pixel_f1"] = f1(*_pixel_confusion(predictions, real, bound.pixel))
     stepper = roc.Stepper(counts)
@@ -257,7 +262,7 @@ def compare(before: Scores, after: Scores) -> Interval:
     drawn = _drawn(weights, before.evidence) - _drawn(weights, after.evidence)
     as_it_is = np.ones((1, weights.shape[1]), np.float32)
     centre = _drawn(as_it_is, before.evidence) - _drawn(as_it_is, after.evidence)
-    low, high = (float(end) for end in np.nanquantile(drawn - centre + value, [0.025, 0.975]))
+    low, high = (float(end) for end in np.quantile(drawn - centre + value, [0.025, 0.975]))
     low, high = min(low, value), max(high, value)
     if (before.per_image != after.per_image).sum() < _FEW:
         unseen = min(1.0, 3 / len(before.per_image))
@@ -271,4 +276,4 @@ def _drawn(weights: NDArray[np.float32], evidence: Evidence) -> Floats:
         drawn: Floats = 2 * found / np.maximum(2 * found + wrong + missed, 1)
         return drawn
     assert evidence.steps is not None
-    return roc.drawn_areas(weights, evidence.steps)
+    return np.nan_to_num(roc.drawn_areas(weights, evidence.steps), nan=0.5)

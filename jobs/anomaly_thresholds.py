@@ -209,13 +209,9 @@ def _text(value: float) -> str:
 def compared(copied: Scores, fitted: Scores) -> tuple[str, ...]:
     """What copying the original's thresholds, as OTX does, would have cost or won."""
     names = {"image_f1": "image F1", "pixel_f1": "pixel F1", "box_f1": "box F1"}
-    told = [
-        f"{words} {copied.metrics[name]:.3f} instead of {fitted.metrics[name]:.3f}"
-        for name, words in names.items()
-        if name in copied.metrics and name in fitted.metrics
-    ]
-    if not told:
-        return ()
-    if all(copied.metrics[name] == fitted.metrics[name] for name in names if name in fitted.metrics):
-        return ("With the original's thresholds copied, as OTX does, F1 would be the same here.",)
-    return (f"With the original's thresholds copied, as OTX does, it would have {', '.join(told)}.",)
+    known = [name for name in names if name in copied.metrics and name in fitted.metrics]
+    told = [(names[name], f"{copied.metrics[name]:.3f}", f"{fitted.metrics[name]:.3f}") for name in known]
+    differing = [f"{words} {one} instead of {other}" for words, one, other in told if one != other]
+    if differing:
+        return (f"With the original's thresholds copied, as OTX does, it would have {', '.join(differing)}.",)
+    return ("With the original's thresholds copied, as OTX does, F1 would be the same here.",) if told else ()

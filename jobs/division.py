@@ -112,7 +112,9 @@ def _parts(
     if measured and (train or unlabelled):
         return [*train, *unlabelled], measured
     held, left = _held_out(measured or rest, calibration, seed, may_calibrate)
-    why = "Of the images to measure with" if measured and rest else "The dataset has no separate split to measure with:"
+    why = (
+        "Of the images to measure with," if measured and rest else "The dataset has no separate split to measure with:"
+    )
     notes.append(f"{why} {count(len(held), 'image')} {are(len(held))} held out to calibrate.")
     return [*held, *unlabelled], left
 

@@ -42,6 +42,24 @@ def padim(
     return model
 
 
+def anomalib() -> ov.Model:
+    """The same for pixels of 0 to 1, with everything in the graph as anomalib exports it."""
+    inner = padim(outputs="both")
+    entry = ops.parameter([1, 3, SIDE, SIDE], np.float32, name="input")
+    inner.get_parameters()[0].output(0).replace(ops.multiply(entry, ops.constant(np.float32(255))).output(0))
+    whole, score = (result.input_value(0) for result in inner.get_results())
+
+    def normalised(port: ov.Output) -> ov.Node:
+        return ops.clamp(ops.add(ops.divide(port, np.float32(12)), np.float32(0.5 - 5 / 12)), 0, 1)
+
+    outputs = {"pred_score": normalised(score), "anomaly_map": normalised(whole)}
+    outputs["pred_label"] = ops.greater(outputs["pred_score"], np.float32(0.5))
+    outputs["pred_mask"] = ops.greater(outputs["anomaly_map"], np.float32(0.5))
+    for name, node in outputs.items():
+        node.output(0).set_names({name})
+    return ov.Model(list(outputs.values()), [entry], "anomalib")
+
+
 def picture(kind: str, rng: np.random.Generator, side: int = SIDE) -> tuple[Image.Image, NDArray[np.uint8]]:
     """Green with noise, and a square of the kind's colour somewhere; and where that is, 255 on 0."""
     pixels = np.array(GREEN) + rng.normal(0, 12, (side, side, 3))

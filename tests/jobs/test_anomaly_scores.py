@@ -129,6 +129,16 @@ def test_without_thresholds_what_needs_none_is_measured() -> None:
     }
 
 
+def test_of_one_kind_nothing_is_known() -> None:
+    said, real, _ = case()
+    normal = np.flatnonzero(real.kinds == 0)
+    found = score([said[place] for place in normal], Truth(real.kinds[normal], (None,) * len(normal)), "pixels")
+    assert found.metrics["pixel_auroc"] == found.metrics["image_auroc"] == 0.5
+    assert np.isfinite(found.per_image).all()
+    same = anomaly_scores.compare(found, found)
+    assert same.value == 0 and same.low < 0 < same.high
+
+
 @pytest.mark.parametrize("how", ["image", "boxes", "pixels"])
 def test_drop_has_an_interval_of_images(how: How) -> None:
     said, real, _ = case(n=60)

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score
 from jobs import anomaly_thresholds
 from jobs.anomaly import AnomalyBound, Threshold
 from jobs.predictions import Prediction
-from jobs.tasks import Ask
+from jobs.tasks import Ask, Scores
 
 Pixels = anomaly_thresholds.Pixels
 
@@ -124,3 +124,13 @@ def test_best_cut_is_where_f1_is_best() -> None:
     assert f1_score(positive, scores >= cut) == pytest.approx(best)
     apart = np.array([1.0, 2, 9, 11]), np.array([False, False, True, True])
     assert anomaly_thresholds.best_cut(*apart, anomaly_thresholds.youden) == 5.5
+
+
+def test_what_copying_would_have_come_to_is_told() -> None:
+    def scores(image: float, pixel: float) -> Scores:
+        return Scores({"pixel_auroc": 0.9, "pixel_f1": pixel, "image_f1": image}, {}, np.zeros(3))
+
+    (told,) = anomaly_thresholds.compared(scores(0.58, 0.5), scores(0.716, 0.5))
+    assert "image F1 0.580 instead of 0.716." in told and "pixel" not in told
+    (same,) = anomaly_thresholds.compared(scores(0.7, 0.5), scores(0.7, 0.5))
+    assert "the same" in same

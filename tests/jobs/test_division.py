@@ -170,3 +170,23 @@ def test_spread_shows_every_label_first(make: Make) -> None:
     dataset = make({("", A): 50, ("", B): 2, ("", C): 1})
     assert targets(tuple(spread(dataset.samples, 4))) == {A: 2, B: 1, C: 1}
     assert spread(dataset.samples, 4) == spread(dataset.samples, 4)
+
+
+def test_only_images_that_may_calibrate_do(make: "Make") -> None:
+    unsplit = make({("", A): 30, ("", B): 30})
+    division = divide(unsplit, calibration=300, may_calibrate=lambda target: target == A)
+    fair(division)
+    assert targets(division.calibration) == {A: 10} and targets(division.validation) == {A: 20, B: 30}
+
+
+def test_those_that_may_are_held_out_where_training_has_none(make: "Make") -> None:
+    dataset = make({("train", A): 20, ("test", A): 9, ("test", B): 12, ("test", C): 6})
+    division = divide(dataset, calibration=300, may_calibrate=lambda target: target != A)
+    fair(division)
+    assert targets(division.calibration) == {B: 4, C: 2} and targets(division.validation) == {A: 9, B: 8, C: 4}
+    assert division.notes[0] == "Of the images to measure with, 6 images are held out to calibrate."
+
+
+def test_images_none_of_which_may_calibrate_are_refused(make: "Make") -> None:
+    with pytest.raises(NotEnoughImages):
+        divide(make({("train", A): 9, ("test", A): 9}), calibration=9, may_calibrate=lambda target: target == B)

@@ -351,6 +351,15 @@ def test_what_belongs_to_the_job() -> None:
     assert named("hint", found).options == ("throughput", "latency")
 
 
+def test_which_images_calibrate_is_asked_for_anomalies_only() -> None:
+    (asked,) = [
+        one
+        for one in templates.job_parameters(templates.load("anomaly_detection", "padim"))
+        if one.name == "calibrate_on"
+    ]
+    assert asked.value == "normal" and asked.options == ("normal", "anomalous")
+
+
 # --- the other methods
 
 

@@ -1,17 +1,16 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import openvino as ov
 import pytest
 
-from jobs import anomaly, data, formats, image_input, layouts, tasks
+from jobs import anomaly, data, formats, image_input, layouts, run, tasks
 from jobs.anomaly import AnomalyBound
 from jobs.errors import BadOption, WrongTask
 from jobs.findings import ModelFindings, Port
 from jobs.formats import Imported
 from jobs.spec import TaskName
-from tests.jobs import anomalies
+from tests.jobs import anomalies, tiny
 
 TASK = tasks.by_name(TaskName.ANOMALY_CLASSIFICATION)
 BOXES = tasks.by_name(TaskName.ANOMALY_DETECTION)
@@ -121,12 +120,20 @@ def test_map_is_of_the_whole_image(resize_type: str, size: tuple[int, int], expe
 
 
 def test_exports_of_anomalib_take_pixels_of_0_to_1() -> None:
-    model = anomalies.padim(outputs="both")
-    assert TASK.prepared(model, {}) == {}
-    outputs: list[Any] = [model.outputs[0], model.outputs[1], model.outputs[1], model.outputs[0]]
-    names = ("anomaly_map", "pred_score", "pred_label", "pred_mask")
-    renamed = ov.Model([one.get_node() for one in outputs], model.get_parameters())
-    for port, name in zip(renamed.outputs, names, strict=True):
-        port.add_names({name})
-    assert TASK.prepared(renamed, {}) == {"scale_values": "255"}
-    assert TASK.prepared(renamed, {"scale_values": "1"}) == {"scale_values": "1"}
+    model = anomalies.anomalib()
+    assert TASK.prepared(model, {}) == {"scale_values": "255"}
+    assert TASK.prepared(model, {"scale_values": "1"}) == {"scale_values": "1"}
+    assert TASK.prepared(anomalies.padim(outputs="both"), {}) == {}
+
+
+def test_exports_of_anomalib_need_no_settings_and_keep_their_thresholds(tmp_path: Path) -> None:
+    job_dir = tiny.job(
+        tmp_path,
+        model=anomalies.anomalib(),
+        dataset=anomalies.dataset(tmp_path / "mvtec", masks=""),
+        task="anomaly_classification",
+    )
+    made = run.run(job_dir)
+    assert made.status == "succeeded", made.failure
+    assert made.before and made.after and made.before.metrics["image_f1"] == made.after.metrics["image_f1"] == 1
+    assert any("inside the model's graph" in note for note in made.notes)
