@@ -105,6 +105,28 @@ def test_sample_can_be_cancelled(server: str, page: Page) -> None:
     expect(page.locator(".ow-state-cancelled").first).to_be_visible()
 
 
+def test_anomalies_are_seen_before_and_after(server: str, page: Page) -> None:
+    mistakes: list[str] = []
+    page.on("pageerror", lambda error: mistakes.append(str(error)))
+    page.goto(server)
+    page.get_by_label("Task of the sample").select_option("anomaly_detection")
+    page.get_by_role("button", name="Try it with the sample").click()
+    expect(page.get_by_text("What the original sees on three images")).to_be_visible()
+    keep(page, "optimise-anomaly")
+    start(page)
+    page.get_by_role("tab", name="Pictures").click(timeout=WHOLE_JOB_MS)
+    found = page.locator(".ow-gallery g.ow-shape[data-score]:not(.ow-unsure-shape)")
+    expect(found).not_to_have_count(0)
+    keep(page, "pictures-anomaly")
+    page.get_by_label("Show what the models are sure of from").press("End")
+    expect(found).to_have_count(0)
+    page.get_by_role("tab", name="Accuracy").click()
+    expect(page.get_by_role("heading", name="Image scores")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert fits(page)
+    assert mistakes == []
+
+
 def test_what_is_no_model_is_refused_with_a_sentence(server: str, page: Page, tmp_path: Path) -> None:
     wrong = tmp_path / "model.onnx"
     wrong.write_text("<html>404 not found</html>")
