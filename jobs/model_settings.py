@@ -21,8 +21,8 @@ MODEL_TYPES: Mapping[str, tuple[str, ...]] = {
     ),
     TaskName.INSTANCE_SEGMENTATION: ("MaskRCNN", "YOLO-seg", "YOLO26-seg", "DETRInstSeg"),
 }
-"""How outputs are to be read, by the names of Model API and of `jobs.detectors`; where there is but one way, it need
-not be said."""
+"""How outputs are to be read, by the names of Model API and of `jobs.detector_kinds`; where there is but one way, it
+need not be said."""
 
 _PARAMETERS = (
     Parameter(

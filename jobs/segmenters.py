@@ -13,8 +13,9 @@ import openvino as ov
 from model_api.models.instance_segmentation import MaskRCNNModel
 from model_api.models.yolo_seg import YOLOSeg
 
-from jobs import detectors, labels, non_maximum, placement, planes
-from jobs.detectors import FLOOR, MOST, Kind, Outputs, Size
+from jobs import detector_kinds, detectors, labels, non_maximum, placement, planes
+from jobs.detector_kinds import Kind, Outputs, Size
+from jobs.detectors import FLOOR, MOST
 from jobs.errors import UnsupportedModel, WrongTask
 from jobs.image_input import ImageInput
 from jobs.placement import Placement
@@ -61,7 +62,7 @@ def _is_yolo(outputs: Outputs, size: Size) -> bool:
 
 def _is_yolo26(outputs: Outputs, size: Size) -> bool:
     (_, rows, values), prototypes = _yolo(outputs)
-    return prototypes > 0 and values == 6 + prototypes and rows <= detectors.QUERIES
+    return prototypes > 0 and values == 6 + prototypes and rows <= detector_kinds.QUERIES
 
 
 def _unknown(outputs: Outputs) -> None:
@@ -76,14 +77,14 @@ KINDS = (
         "1 × boxes × (box, score, class, coefficients), and prototypes of masks",
         _is_yolo26,
         _unknown,
-        detectors.ULTRALYTICS,
+        detector_kinds.ULTRALYTICS,
     ),
     Kind(
         "YOLO-seg",
         "1 × (box, classes, coefficients) × boxes, and prototypes of masks",
         _is_yolo,
         _yolo_classes,
-        detectors.ULTRALYTICS,
+        detector_kinds.ULTRALYTICS,
     ),
 )
 """The first whose outputs look so is meant by a model that does not say what it is."""
@@ -104,7 +105,7 @@ def named(name: str) -> Kind | None:
 def kind_of(model: ov.Model, settings: Mapping[str, str]) -> tuple[Kind, str]:
     """Which kind a model is of, and a note where that was a guess. Raises WrongTask, UnsupportedModel."""
     said = settings.get("model_type", "").strip()
-    outputs = detectors.outputs_of(model)
+    outputs = detector_kinds.outputs_of(model)
     names = ", ".join(kind.name for kind in KINDS)
     if said.lower() not in _VAGUE:
         if (found := named(said)) is not None:
@@ -161,7 +162,7 @@ class Segmenter:
         self._wrapper = Wrapper(_without_extra(model), entry, said, kind.name)
         self._entry = entry
         self.threshold = detectors.threshold(type(self._wrapper.model), settings)
-        self.classes = kind.classes(detectors.outputs_of(model)) or None
+        self.classes = kind.classes(detector_kinds.outputs_of(model)) or None
         """How many it knows; None where its outputs do not tell."""
         self._yolo = isinstance(self._wrapper.model, (YOLOSeg, YOLO26Seg))
         self._has_small_masks = isinstance(self._wrapper.model, MaskRCNNModel)
@@ -207,8 +208,8 @@ def _without_extra(model: ov.Model) -> ov.Model:
 
 
 def _wanted(model: ov.Model) -> tuple[int, ...]:
-    names = {name for name, _ in detectors.outputs_of(model)}
-    return tuple(place for place, port in enumerate(model.outputs) if detectors.name_of(port) in names)
+    names = {name for name, _ in detector_kinds.outputs_of(model)}
+    return tuple(place for place, port in enumerate(model.outputs) if detector_kinds.name_of(port) in names)
 
 
 def _quicken(model: Any) -> None:

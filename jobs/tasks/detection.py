@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from jobs import detectors, image_input, labels, object_scores, objects
+from jobs import detector_kinds, detectors, image_input, labels, object_scores, objects
 from jobs.detectors import Detector
 from jobs.findings import ModelFindings
 from jobs.intervals import Interval
@@ -29,13 +29,13 @@ _SHOWN_AT_MOST = 50
 def fits(model: ModelFindings) -> float:
     info = model.model_info
     said = " ".join(info.get(key, "") for key in ("model_type", "task_type", "task")).lower()
-    outputs = detectors.without_extra([(port.name, port.shape) for port in model.outputs])
-    looks = detectors.guess(outputs, _size(model))
+    outputs = detector_kinds.without_extra([(port.name, port.shape) for port in model.outputs])
+    looks = detector_kinds.guess(outputs, _size(model))
     if not said.strip():
         return 0.5 if looks else 0.0
     if "segment" in said or "anomaly" in said or "classif" in said:
         return 0.0
-    if "detect" in said or detectors.named(info.get("model_type", "")):
+    if "detect" in said or detector_kinds.named(info.get("model_type", "")):
         return 1.0 if looks or info.get("model_type", "").lower() != "yolo" else 0.0
     return 0.0
 
@@ -54,7 +54,7 @@ def target(item: Any) -> Objects:
 
 def bind(model: ov.Model, settings: Mapping[str, str], dataset: Dataset) -> Bound:
     """A model that does not say how its outputs are read is read by how they look."""
-    kind, guessed = detectors.kind_of(model, settings)
+    kind, guessed = detector_kinds.kind_of(model, settings)
     entry = image_input.of(model, settings)
     detector = Detector(model, entry, settings, kind)
     used = {label for sample in dataset.samples for label in sample.labels or ()}
@@ -175,5 +175,5 @@ TASK = Task(
     target_marks=target_marks,
     chance=chance,
     difference=difference,
-    prepared=detectors.prepared,
+    prepared=detector_kinds.prepared,
 )

@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from jobs import detectors, image_input, labels, masks, object_scores, objects, segmenters
+from jobs import detector_kinds, detectors, image_input, labels, masks, object_scores, objects, segmenters
 from jobs.findings import ModelFindings
 from jobs.objects import Objects
 from jobs.report import Shape
@@ -22,7 +22,9 @@ from jobs.tasks import Array, Bound, Marks, Prediction, Scores, Size, Task, dete
 def fits(model: ModelFindings) -> float:
     info = model.model_info
     said = " ".join(info.get(key, "") for key in ("model_type", "task_type", "task")).lower()
-    looks = segmenters.guess(detectors.without_extra([(port.name, port.shape) for port in model.outputs]), (-1, -1))
+    looks = segmenters.guess(
+        detector_kinds.without_extra([(port.name, port.shape) for port in model.outputs]), (-1, -1)
+    )
     if not said.strip():
         return 0.6 if looks else 0.0  # surer than a detector, which some of these outputs might be too
     if "instance" in said or "rotated" in said or segmenters.named(info.get("model_type", "")):

@@ -1,6 +1,6 @@
 """Boxes of detectors that Model API has no wrapper for, each from outputs that are written by hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import openvino as ov
@@ -9,7 +9,7 @@ from model_api.models import YOLOX, DetectionModel
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
-from jobs import detectors, image_input, labels
+from jobs import detector_kinds, image_input, labels
 from jobs.detectors import Detector
 
 SIDE = 64
@@ -28,7 +28,7 @@ def read(outputs: Mapping[str, NDArray[np.float32]], **settings: str) -> Found:
         result.output(0).set_names({name})
         results.append(result)
     model = ov.Model(results, [entry])
-    kind, _ = detectors.kind_of(model, settings)
+    kind, _ = detector_kinds.kind_of(model, settings)
     said = {**kind.prepared, "resize_type": "standard", **settings}
     detector = Detector(model, image_input.of(model, said), said, kind)
     boxes, labels, scores = detector([outputs[name] for name in outputs], (SIDE, SIDE))
@@ -83,7 +83,7 @@ def test_detection_output_tells_its_classes_and_counts_from_one() -> None:
     priors = ops.constant(np.zeros((1, 2, 5 * 4), np.float32))
     attributes = {"background_label_id": 0, "normalized": True, "keep_top_k": [5], "nms_threshold": 0.5, "top_k": 5}
     model = ov.Model([ops.detection_output(boxes, scores, priors, attributes)], [entry])
-    kind, _ = detectors.kind_of(model, {})
+    kind, _ = detector_kinds.kind_of(model, {})
     detector = Detector(model, image_input.of(model, {}), {}, kind)
     assert (kind.name, detector.classes, detector.first) == ("SSD", 3, 1)
     for names in ("cat, dog", "background, cat, dog"):
@@ -135,7 +135,7 @@ def test_regions_are_read_as_model_api_does_but_at_once() -> None:
     regions.output(0).set_names({regions.friendly_name})  # by which Model API finds how many classes there are
     model = ov.Model([regions], [entry])
     settings = {"model_type": "YOLO", "resize_type": "standard"}
-    kind, _ = detectors.kind_of(model, settings)
+    kind, _ = detector_kinds.kind_of(model, settings)
     detector = Detector(model, image_input.of(model, settings), settings, kind)
     output = ov.Core().compile_model(model, "CPU")(np.zeros((1, 3, SIDE, SIDE), np.float32))[0]
     slow = Detector(model, image_input.of(model, settings), settings, kind)
@@ -144,26 +144,6 @@ def test_regions_are_read_as_model_api_does_but_at_once() -> None:
     assert len(boxes) > 3
     for one, other in zip((boxes, labels, scores), slow([output.copy()], (SIDE, SIDE)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("shapes", "name"),
-    [
-        ([(1, 84, 8400)], "YOLOv8"),
-        ([(1, 84, -1)], "YOLOv8"),
-        ([(1, 8400, 85)], "YOLOX"),
-        ([(1, 25200, 85)], "YOLOv7"),
-        ([(1, 300, 6)], "YOLOv10"),
-        ([(1, 85, 40, 40)], "FastestDet"),
-        ([(1, 255, 80, 80), (1, 255, 40, 40), (1, 255, 20, 20)], "YOLOv4"),
-        ([(1, 1, 200, 7)], "SSD"),
-        ([(1, 1000)], None),
-        ([(1, 21, 640, 640)], None),
-    ],
-)
-def test_kinds_are_told_apart(shapes: Sequence[tuple[int, ...]], name: str | None) -> None:
-    found = detectors.guess([(f"output{place}", shape) for place, shape in enumerate(shapes)], (640, 640))
-    assert (found.name if found else None) == name
 
 
 def test_no_wrapper_changes_what_another_assumes() -> None:

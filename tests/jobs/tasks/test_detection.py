@@ -9,7 +9,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from jobs import check, data, detectors, findings, formats, image_input, measure, run, spec
+from jobs import check, data, detector_kinds, findings, formats, image_input, measure, run, spec
 from jobs.errors import LabelMismatch, UnsupportedModel, WrongTask
 from jobs.findings import CheckRequest
 from jobs.predictions import Predictions
@@ -34,7 +34,7 @@ class Seen:
 
 
 def look(model: ov.Model, folder: Path, scratch: Path, **settings: str) -> Seen:
-    said = detectors.prepared(model, {**formats.model_info(model), **settings})
+    said = detector_kinds.prepared(model, {**formats.model_info(model), **settings})
     dataset = data.open_dataset(folder, scratch, TASK)
     entry = image_input.of(model, said)
     bound = TASK.bind(model, said, dataset)
@@ -198,7 +198,7 @@ def test_wrong_kind_is_refused() -> None:
         TASK.bind(scenes.ssd(), {"model_type": "YOLOX"}, Dataset("", (), ()))
 
 
-@pytest.mark.parametrize("kind", [one.name for one in detectors.KINDS])
+@pytest.mark.parametrize("kind", [one.name for one in detector_kinds.KINDS])
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 def test_every_wrong_kind_is_refused_in_words(make: Callable[..., ov.Model], kind: str) -> None:
     """When it is bound or when it is asked, but never as a bug; or its classes are others, which pictures show."""
