@@ -13,6 +13,8 @@ from otx_web.ui.parts import element
 from otx_web.ui.result import Seen
 
 LAYERS_MOST = 400
+PICTURES_OPEN = 8
+"""So many are shown at once where each takes the whole width."""
 
 
 def tabs(report: Report, spec: JobSpec, seen: Seen, log_text: str, first: str = "") -> Markup:
@@ -121,8 +123,15 @@ def pictures(report: Report, seen: Seen) -> Markup:
             _tools(report, least),
             gallery.legend(report.task, gallery.drawn(report.pictures), colours, report.labels),
         ]
-    shown = element("div", *shots, classes="ow-gallery ow-gallery-wide" if drawn else "ow-gallery")
-    return element("div", *(block for block in blocks if block), shown, classes="ow-stack")
+    open_ = PICTURES_OPEN if drawn else len(shots)
+    blocks += [_gallery(shots[:open_], wide=drawn)]
+    if rest := shots[open_:]:
+        blocks += [parts.more(f"{parts.count(len(rest), 'more picture')}", _gallery(rest, wide=drawn))]
+    return element("div", *(block for block in blocks if block), classes="ow-stack")
+
+
+def _gallery(shots: Sequence[Markup], *, wide: bool) -> Markup:
+    return element("div", *shots, classes="ow-gallery ow-gallery-wide" if wide else "ow-gallery")
 
 
 def _order(pictures: Sequence[Picture]) -> str:

@@ -33,7 +33,8 @@ page.addEventListener('keydown', (event) => {
 // What is drawn on the pictures: the slider hides shapes that a model is less sure of, the switch hides them all.
 page.addEventListener('input', (event) => {
   if (event.target.id === 'ow-confidence') show(event.target);
-  if (event.target.id === 'ow-overlay') element.querySelector('.ow-gallery').classList.toggle('ow-bare', !event.target.checked);
+  if (event.target.id === 'ow-overlay')
+    for (const box of element.querySelectorAll('.ow-gallery')) box.classList.toggle('ow-bare', !event.target.checked);
 });
 
 const show = (slider) => {

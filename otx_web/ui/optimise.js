@@ -11,6 +11,7 @@ const PATIENCE = 3; // seconds, after which a wait says how long it has taken
 let given = {};
 let config = null;
 let timer = null;
+let begun = false; // whether a sample was asked for, which may be before the page's address was read
 let sent = false; // whether Start was pressed, so that the first mistake is shown
 const opened = new Map();
 
@@ -42,8 +43,10 @@ function effective(name) {
 function adopt() {
   const form = element.querySelector("form");
   if (!form || !form.dataset.given) return;
-  given = JSON.parse(form.dataset.given);
-  config = form.dataset.config ? JSON.parse(sessionStorage.getItem(KEPT) || "null") : null;
+  if (!begun) {
+    given = { ...JSON.parse(form.dataset.given), ...given };
+    config = form.dataset.config ? JSON.parse(sessionStorage.getItem(KEPT) || "null") : null;
+  }
   form.removeAttribute("data-given");
 }
 
@@ -123,6 +126,7 @@ window.owOptimise = {
   },
   // A sample brings its own task, and begins afresh.
   begin(task) {
+    begun = true;
     given = { task };
     config = null;
     sessionStorage.removeItem(KEPT);

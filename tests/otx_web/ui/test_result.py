@@ -199,6 +199,12 @@ def test_pictures_that_are_drawn_on_stand_side_by_side() -> None:
     assert "<img src=x" not in page
 
 
+def test_many_pictures_that_are_drawn_on_are_folded() -> None:
+    page = tabs(pictures=tuple(made.drawn_on() for _ in range(details.PICTURES_OPEN + 3)))
+    assert "3 more pictures" in page and page.index("3 more pictures") > page.index("<h4>Annotation")
+    assert "more picture" not in tabs(pictures=tuple(made.report().pictures) * 20)
+
+
 def test_slider_is_there_only_where_models_say_how_sure_they_are() -> None:
     heat = View(layer="artifacts/pictures/00-after.png")
     picture = made.drawn_on(before_view=heat, after_view=heat, threshold=None)
