@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import time
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -161,12 +160,3 @@ def test_drop_is_known_in_blocks_as_at_once(monkeypatch: pytest.MonkeyPatch) -> 
     whole = average_precision.drop(*pair)
     monkeypatch.setattr(average_precision, "_BLOCK", 100)
     assert average_precision.drop(*pair) == whole
-
-
-def test_drop_takes_about_a_second() -> None:
-    """2,000 images, 80 classes: what a person would wait for. Many times that on a busy machine."""
-    predictions, truth = detections.random(2000, 80, strays=40)
-    matches = matched(predictions, truth, 80)
-    start = time.process_time()
-    average_precision.drop(matches, matches)
-    assert time.process_time() - start < 12

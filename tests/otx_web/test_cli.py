@@ -82,7 +82,7 @@ def test_samples_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_samples_of_an_unknown_task_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["samples", "juggling"]) == 2
     told = capsys.readouterr()
-    assert not told.out and "There is one for classification." in told.err
+    assert not told.out and "There is one for classification, detection" in told.err
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
