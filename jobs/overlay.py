@@ -19,6 +19,8 @@ NAMED = 10
 LETTER, LINE = 0.02, 0.06
 """Width of a letter and height of a line of these words, of an image as large as the pages show it."""
 IN_LEGEND = 24
+CLEAR = "background"
+"""The class that masks leave clear."""
 
 
 def labels(views: Iterable[View]) -> set[str]:
@@ -166,7 +168,8 @@ def _around(shape: Shape) -> tuple[float, float, float, float]:
 
 def legend(colours: Mapping[str, int], used: Iterable[str], *, filled: bool = False) -> Markup:
     """Classes with their colours, `filled` as masks are; beyond a few, it says how many more there are."""
-    names = sorted(set(used) & colours.keys(), key=lambda name: colours[name])
+    known = {name for name in used if name in colours and not (filled and name.casefold() == CLEAR)}
+    names = sorted(known, key=lambda name: colours[name])
     if not names:
         return Markup()
     rest = len(names) - IN_LEGEND

@@ -79,6 +79,8 @@ def test_labels_are_text() -> None:
 def test_legend_names_what_is_used_in_the_order_of_the_labels() -> None:
     found = overlay.legend({"cat": 0, "dog": 1, "owl": 2}, ["owl", "cat", "unknown"])
     assert found.index("cat") < found.index("owl") and "dog" not in found and "unknown" not in found
+    masks = overlay.legend({"Background": 0, "dog": 1}, ["Background", "dog"], filled=True)
+    assert "dog" in masks and "Background" not in masks, "masks leave it clear"
     many = {f"class {number}": number for number in range(40)}
     assert "and 16 more" in overlay.legend(many, many) and overlay.legend(many, many).count("<i ") == overlay.IN_LEGEND
     assert not overlay.legend({"cat": 0}, [])
