@@ -56,7 +56,7 @@ _ALGORITHMS = {"pot_default": "DefaultQuantization", "pot_accuracy_aware": "Accu
 
 def save_config(job_dir: Path, options: Options) -> None:
     """The settings as a file that can be given to another job, in POT's own shape. POT knew no weights alone."""
-    if not isinstance(options, Quantization):
+    if not isinstance(options, Quantization) or options.method not in _ALGORITHMS:
         return
     params = options.model_dump(mode="json", exclude_defaults=True, exclude={"method", "target_device", "model_type"})
     compression: dict[str, Any] = {"target_device": options.target_device}

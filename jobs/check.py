@@ -40,7 +40,7 @@ from jobs.findings import (
     SamplePicture,
     Split,
 )
-from jobs.methods import Prepared
+from jobs.methods import Cost, Load, Optimised, Prepared
 from jobs.pair import Pair, may_calibrate, open_pair
 from jobs.report import Picture, View
 from jobs.samples import Dataset, Sample
@@ -271,12 +271,15 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
         )
         return Findings(problems=tuple(problems))
     problems += _elsewhere(pair, wanted)
-    rehearsed, seen, notes = _rehearse(pair, wanted, directory, scratch)
+    rehearsed, seen, optimised = _rehearse(pair, wanted, directory, scratch)
     seconds = {"read": opened, **rehearsed}
     problems += plausibility.doubts(pair, wanted.device, scratch)
     problems += _at_most(wanted)
-    problems += [Problem(level="info", where="settings", message=note) for note in notes]
+    problems += [Problem(level="info", where="settings", message=note) for note in optimised.notes]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    cost = _cost(pair, wanted, optimised)
+    if optimised.load is not None:
+        problems += _too_large(optimised.load, cost.memory_bytes, wanted.limits.memory_bytes - peak)
     entry = pair.entry
     images = len(pair.division.calibration) + len(pair.division.validation)
     cache = min(_DECODED_IN_MEMORY, images * entry.height * entry.width * entry.channels)
@@ -284,7 +287,7 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
         problems=tuple(problems),
         seconds_estimate=sum(seconds.values()),
         stage_seconds=seconds,
-        memory_estimate_bytes=peak + cache,
+        memory_estimate_bytes=peak + cache + cost.memory_bytes,
         pictures=seen,
     )
 
@@ -306,7 +309,31 @@ def _elsewhere(pair: Pair, wanted: JobSpec) -> list[Problem]:
     ]
 
 
+def _cost(pair: Pair, wanted: JobSpec, optimised: Optimised) -> Cost:
+    calibration, validation = len(pair.division.calibration), len(pair.division.validation)
+    return methods.by_name(wanted.method).cost(
+        optimised, wanted.options, calibration=calibration, validation=validation
+    )
+
+
+def _too_large(load: Load, needed: int, room: int) -> list[Problem]:
+    """A batch that would not fit into the memory that a job may use, which it would notice after minutes."""
+    if needed <= room:
+        return []
+    most = (room - load.fixed_bytes) // max(1, load.image_bytes)
+    message = (
+        f"Training with {numbers.count(load.batch, 'image')} at once takes about {numbers.size(needed)} of memory; a"
+        f" job here may use {numbers.size(max(0, room))} for it."
+    )
+    hint = f"Set the batch (batch_size) to {numbers.count(most)}, or less." if most > 0 else "Use a smaller model."
+    return [Problem(level="error", where="settings", message=message, hint=hint, kind="bad_option")]
+
+
 def _at_most(wanted: JobSpec) -> list[Problem]:
+    if wanted.method == "nncf_qat":
+        message = "The time is the most that training can take; where it gains nothing more, it ends earlier."
+        hint = "Fewer epochs and fewer images to train with (train_images) make it shorter."
+        return [Problem(level="info", where="settings", message=message, hint=hint)]
     if wanted.method != "pot_accuracy_aware":
         return []
     message = "The time is the most that the search can take; where little accuracy is lost at once, it ends at once."
@@ -316,9 +343,9 @@ def _at_most(wanted: JobSpec) -> list[Problem]:
 
 def _rehearse(
     pair: Pair, wanted: JobSpec, directory: Path, scratch: Path
-) -> tuple[dict[str, float], tuple[Picture, ...], tuple[str, ...]]:
+) -> tuple[dict[str, float], tuple[Picture, ...], Optimised]:
     """Seconds that each stage after reading will take, by what it takes on a few images; what the original sees; what
-    the method has to say."""
+    the method made."""
     few = (pair.division.calibration or pair.division.validation)[:_REHEARSED]
     decode, decoded = _timed(lambda: data.decode(few, pair.entry.resize, scratch))
     model = pair.entry.embed(pair.imported.model)
@@ -344,16 +371,16 @@ def _rehearse(
     calibration, validation = len(pair.division.calibration), len(pair.division.validation)
     asked = times * len(decoded.pixels)
     an_image, an_answer = ask / asked, ask_after / asked
-    cost = method.cost(optimised, wanted.options, calibration=calibration, validation=validation)
+    cost = _cost(pair, wanted, optimised)
     search = compile_after * cost.compiled + an_answer * cost.evaluated
     seconds = {
         "decode": decode / len(few) * (calibration + validation),
         "before": compile_before + an_image * validation,
-        "quantize": quantize + an_image * cost.calibrated + search,
+        "quantize": quantize + an_image * cost.calibrated + search + cost.seconds,
         "after": compile_after + an_answer * validation,
         "speed": min(wanted.speed_seconds, _SECONDS_OF_SPEED),
     }
-    return seconds, seen, optimised.notes
+    return seconds, seen, optimised
 
 
 def _seen(pair: Pair, compiled: ov.CompiledModel, directory: Path, scratch: Path) -> tuple[Picture, ...]:

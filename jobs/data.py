@@ -49,6 +49,9 @@ class Calibration:
     def __iter__(self) -> Iterator[dict[str, NDArray[Any]]]:
         return ({self.name: self.tensor(pixels)} for pixels in self.pixels)
 
+    def __getitem__(self, place: int) -> dict[str, NDArray[Any]]:
+        return {self.name: self.tensor(self.pixels[place])}
+
     def __len__(self) -> int:
         return len(self.pixels)
 

@@ -74,6 +74,19 @@ class Trial(_Event):
     kept: bool = Field(description="whether the search went on from this model")
 
 
+class Epoch(_Event):
+    """What came of an epoch of training. Number 0 is the model before it."""
+
+    type: Literal["epoch"] = "epoch"
+    number: int = Field(ge=0, le=_MOST)
+    total: int = Field(ge=1, le=_MOST, description="epochs at most")
+    loss: float | None = Field(default=None, allow_inf_nan=False, description="on the images that train")
+    held_out: float = Field(allow_inf_nan=False, description="the same on images that train nothing")
+    metric: float | None = Field(default=None, allow_inf_nan=False, description="the primary one, on some images")
+    original: float | None = Field(default=None, allow_inf_nan=False, description="what the original reaches on them")
+    best: bool = Field(description="whether it is the best so far, by the loss held out")
+
+
 class Note(_Event):
     """Something a person should know."""
 
@@ -83,7 +96,7 @@ class Note(_Event):
     hint: str = ""
 
 
-AnyEvent = Plan | Stage | Progress | Metric | Trial | Note
+AnyEvent = Plan | Stage | Progress | Metric | Trial | Epoch | Note
 Event = Annotated[AnyEvent, Field(discriminator="type")]
 Emit = Callable[[AnyEvent], None]
 

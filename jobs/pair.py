@@ -71,7 +71,7 @@ def open_pair(spec: JobSpec, job_dir: Path, scratch: Path) -> Pair:
     bound = task.bind(imported.model, settings, dataset)
     division = divide(
         dataset,
-        calibration=spec.options.stat_subset_size,
+        calibration=spec.options.images,
         seed=spec.options.seed,
         shuffle=spec.options.shuffle_data,
         validation=spec.validation_images,

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from jobs.events import Trial
+from jobs.events import Epoch, Trial
 from jobs.frozen import Frozen
 
 FILE_NAME = "report.json"
@@ -218,6 +218,7 @@ class Report(Frozen):
     applied: dict[str, str] = Field(default_factory=dict, description="the settings really used")
     config_keys: tuple[ConfigKey, ...] = ()
     search: tuple[Trial, ...] = Field(default=(), description="models that the method tried, in their order")
+    training: tuple[Epoch, ...] = Field(default=(), description="what came of each epoch, before the first one too")
     seconds: dict[str, float] = Field(default_factory=dict, description="one entry a stage, and total")
     hardware: Hardware | None = None
     packages: dict[str, str] = Field(default_factory=dict)

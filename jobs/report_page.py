@@ -12,7 +12,7 @@ from markupsafe import Markup
 from PIL import Image
 from pydantic import ValidationError
 
-from jobs import figures, gallery, intervals, markup, numbers, score_chart, spec, tables, titles
+from jobs import figures, gallery, intervals, markup, numbers, score_chart, spec, tables, titles, training_chart
 from jobs.intervals import Interval
 from jobs.markup import Text, element, join
 from jobs.report import Failure, Picture, Report, Speed, View
@@ -70,6 +70,7 @@ def page(job_dir: Path, report: Report, now: datetime) -> Markup:
         figures.picture(report),
         _section("What next", _steps(report)),
         _section("What the search tried", tables.search(report.search)),
+        _section("How the training went", training_chart.chart(report.training, report.metric)),
         _section("Classes", tables.classes(report)),
         _section("Scores", score_chart.histograms(report)),
         _section("Pictures", *_pictures(job_dir, report)),

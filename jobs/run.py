@@ -26,6 +26,7 @@ from jobs import (
     report_page,
     settling,
     spec,
+    stopping,
     titles,
     verdict,
 )
@@ -118,12 +119,14 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         prepared = _prepared(pair, calibration)
         known = PairValidation(pair, validation, before.predictions, wanted.device, scratch)
         options, exact = _with_head(pair, wanted, prepared.model)
-        optimised = method.apply(replace(prepared, validation=known), options, stages.emit)
+        stop = partial(stopping.asked, job_dir)
+        optimised = method.apply(replace(prepared, validation=known, stop=stop), options, stages.emit)
         draft["applied"] = dict(optimised.applied)
         draft["config_keys"] = (*draft["config_keys"], *optimised.config_keys)
         lighter = task.thresholds.lighten(optimised.model) if task.thresholds else ()
         draft["notes"] = (*draft["notes"], *exact, *lighter, *optimised.notes)
         draft["search"] = optimised.search
+        draft["training"] = optimised.training
 
     with stages.stage("after"):
         refitted = settling.optimised(pair, optimised.model, wanted.device, scratch)
@@ -178,6 +181,7 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
                 types=frozenset(op.get_type_name() for op in pair.imported.model.get_ops()),
                 quantizers=int(optimised.applied.get("quantizers", 0)),
                 spare=pair.division.spare,
+                calibrated=len(calibration.samples),
                 measured=len(validation.samples),
                 unmeasured=pair.division.unmeasured,
             ),

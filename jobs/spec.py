@@ -74,6 +74,11 @@ class Calibrated(Frozen):
         """Whether images are looked at with these settings."""
         return True
 
+    @property
+    def images(self) -> int:
+        """How many images are wanted at most."""
+        return self.stat_subset_size
+
 
 # --- POT's quantization, with POT's own names and defaults (openvino-dev 2023.3)
 
@@ -373,12 +378,54 @@ class Weights(Calibrated):
         return self.mode.bits == 4 and (self.awq or self.scale_estimation)
 
 
+# --- NNCF's quantization-aware training
+
+
+class NncfQat(Quantization):
+    """Quantization, and training until the quantized model says what the original says. Needs no labels."""
+
+    method: Literal["nncf_qat"] = "nncf_qat"
+    train_images: int = Field(
+        default=2000,
+        ge=2,
+        title="Images to train with",
+        description="at most so many; they need no labels, and none of them measures accuracy",
+    )
+    epochs: int = Field(
+        default=10, ge=1, le=1000, title="Epochs", description="times that every one of them is trained with, at most"
+    )
+    batch_size: int = Field(
+        default=16, ge=1, le=512, title="Batch", description="images trained with at once; more take more memory"
+    )
+    learning_rate: float = Field(
+        default=1e-4,
+        gt=0,
+        le=1,
+        title="Learning rate",
+        description="how far a step goes; it falls to 0 along a cosine, and too far a step loses accuracy",
+    )
+    learning_rate_warmup_iters: int = Field(
+        default=10, ge=0, title="Warm-up", description="steps in which the rate rises to that"
+    )
+    weight_decay: float = Field(
+        default=0.0, ge=0, le=1, title="Weight decay", description="pulls weights towards 0 at each step"
+    )
+    early_stop_patience: int = Field(
+        default=3, ge=0, title="Patience", description="ends after so many epochs without a gain; 0 goes on to the last"
+    )
+
+    @property
+    def images(self) -> int:
+        return max(self.train_images, self.stat_subset_size)
+
+
 # Another method adds its class here.
-Options = PotDefault | PotAccuracyAware | Weights
+Options = PotDefault | PotAccuracyAware | Weights | NncfQat
 OPTIONS: Mapping[str, type[Options]] = {
     "pot_default": PotDefault,
     "pot_accuracy_aware": PotAccuracyAware,
     "weights": Weights,
+    "nncf_qat": NncfQat,
 }
 """Every method's options by its name."""
 

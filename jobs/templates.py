@@ -58,12 +58,23 @@ _PLAIN: Mapping[str, tuple[str, ...]] = {
         ),
     ),
     "weights": ("mode", "ignored.scope", "ignored.operations"),
+    "nncf_qat": (
+        "epochs",
+        "train_images",
+        "batch_size",
+        "learning_rate",
+        "early_stop_patience",
+        "preset",
+        "ignored.scope",
+        "ignored.operations",
+    ),
 }
 """What most people look at, by the method, in this order."""
 _GROUPS = {
     **dict.fromkeys(("drop_type", "convert_to_mixed_preset", "tune_hyperparams"), "Search"),
     **dict.fromkeys(("metric_subset_ratio", "ranking_subset_size", "annotation_free"), "Search"),
     "use_prev_if_drop_increase": "Search",
+    **dict.fromkeys(("learning_rate_warmup_iters", "weight_decay"), "Training"),
     **dict.fromkeys(("ratio", "group_size", "awq", "scale_estimation"), "4-bit weights"),
     "stat_subset_size": "Calibration images",
     "shuffle_data": "Calibration images",
@@ -79,6 +90,7 @@ _GROUPS = {
 }
 _ORDER = (
     "Search",
+    "Training",
     "4-bit weights",
     "Calibration images",
     "Bias correction",
@@ -89,7 +101,7 @@ _ORDER = (
 # Weights do not change from image to image, so there is nothing to aggregate.
 _MEANINGLESS = ("weights.range_estimator.min.aggregator", "weights.range_estimator.max.aggregator")
 _OTX = "OTX"
-_DEFAULTS = {"pot_default": "POT", "pot_accuracy_aware": "POT", "weights": "NNCF"}
+_DEFAULTS = {"pot_default": "POT", "pot_accuracy_aware": "POT", "weights": "NNCF", "nncf_qat": "OTX Web"}
 """Whose defaults a method has."""
 _PERSON = "you"
 _PRESETS = {"accuracy": "mixed", "asymmetric": "mixed", "symmetric": "performance"}
@@ -130,7 +142,7 @@ def _parameters(template: Template, method: str) -> tuple[Parameter, ...]:
 
 
 def _is_pot(method: str) -> bool:
-    return issubclass(OPTIONS[method], Quantization)
+    return issubclass(OPTIONS[method], Quantization) and method != "nncf_qat"
 
 
 def _place(parameter: Parameter, plain: Sequence[str]) -> tuple[bool, int]:
@@ -140,7 +152,16 @@ def _place(parameter: Parameter, plain: Sequence[str]) -> tuple[bool, int]:
 
 
 def _said_by_otx(template: Template, method: str) -> dict[str, _Value]:
-    """Parameters of a template that win over its files, as OTX's code lets them."""
+    """Parameters of a template that win over its files, as OTX's code lets them.
+
+    Of how OTX trained a network only the batch is of use here, which says how large the network is: its rates and
+    epochs are for learning from labels, with another optimizer.
+    """
+    if method == "nncf_qat":
+        learned = template.configuration.groups.get("learning_parameters")
+        known = learned.parameters if learned else {}
+        batch = known.get("batch_size") or known.get("train_batch_size")
+        return {"batch_size": _Value(configuration.effective(batch), "configuration.yaml")} if batch else {}
     told = template.configuration.groups.get("pot_parameters")
     if told is None or not _is_pot(method):
         return {}
@@ -175,11 +196,12 @@ def _without_counterpart(template: Template) -> Iterator[ConfigKey]:
 
 
 def _translation(template: Template, method: str, config: ConfigFile | None, recipe: Mapping[str, str]) -> Translation:
-    """All files are about quantization; what compresses weights alone takes none of them."""
+    """All files are POT's; what compresses weights alone, or trains, takes none of them."""
     if not _is_pot(method):
         if config is not None:
+            why = "training reads none" if method == "nncf_qat" else "weights alone are not quantized that way"
             raise BadConfig(
-                f"“{config.name}” is about quantization, and weights alone are not quantized that way.",
+                f"“{config.name}” is a configuration of POT, and {why}.",
                 hint="Choose the method POT Default or POT Accuracy-aware for it, or remove the file.",
                 where=config.name,
             )

@@ -18,11 +18,13 @@ METHODS: Mapping[str, str] = {
     "pot_default": "POT Default",
     "pot_accuracy_aware": "POT Accuracy-aware",
     "weights": "Weights only",
+    "nncf_qat": "NNCF Quantization",
 }
 WORK: Mapping[str, str] = {
     "pot_default": "Calibrating",
     "pot_accuracy_aware": "Calibrating, and giving layers back",
     "weights": "Compressing weights",
+    "nncf_qat": "Training",
 }
 """What a method does, as a stage of its job."""
 METRICS: Mapping[str, str] = {

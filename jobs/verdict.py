@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jobs import fields, stats
 from jobs.intervals import Interval
 from jobs.report import NextStep, Verdict
-from jobs.spec import JobSpec, PotAccuracyAware, Preset, Quantization, Weights
+from jobs.spec import JobSpec, NncfQat, PotAccuracyAware, Preset, Quantization, Weights
 
 _ATTENTION = frozenset({"MatMul", "Softmax"})
 
@@ -57,6 +57,8 @@ class Circumstances:
     """Kinds of operations in the model."""
     quantizers: int
     """In the optimised model."""
+    calibrated: int
+    """Images that calibrated."""
     spare: int
     """Images that could calibrate besides those that did."""
     measured: int
@@ -78,7 +80,11 @@ def advise(verdict: Verdict, spec: JobSpec, job: Circumstances) -> tuple[NextSte
         return (*_measure_more(spec, job), *_search_further(spec, job))
     if isinstance(spec.options, Weights):
         return _for_weights(spec, spec.options, job)
-    steps = [*_for_quantization(spec, spec.options, job), *_for_search(spec, spec.options, job)]
+    steps = [
+        *_for_quantization(spec, spec.options, job),
+        *_for_search(spec, spec.options, job),
+        *_for_training(spec, spec.options, job),
+    ]
     return (*sorted(steps, key=lambda step: step.seconds or 0.0), _weights_only(job))
 
 
@@ -142,6 +148,33 @@ def _for_search(spec: JobSpec, options: Quantization, job: Circumstances) -> Ite
         seconds=job.again + evaluate * (search.max_iter_num + job.quantizers * share),
         method="pot_accuracy_aware",
         set={"preset": "mixed", "maximal_drop": fields.text(spec.max_drop / 2)},
+    )
+
+
+_STEP = 20.0
+"""A training step costs about so many answers of the quantized model, an image."""
+
+
+def _for_training(spec: JobSpec, options: Quantization, job: Circumstances) -> Iterator[NextStep]:
+    """What wins back when POT loses too much, or more of it."""
+    if isinstance(options, NncfQat):
+        yield NextStep(
+            title="Train longer",
+            reason="Twice the epochs; the best of them is kept.",
+            seconds=job.again + job.seconds.get("quantize", 0.0),
+            method=spec.method,
+            set={"epochs": str(min(1000, 2 * options.epochs))},
+        )
+        return
+    training = NncfQat()
+    images = min(training.train_images, job.calibrated + job.spare)
+    step = _STEP * job.seconds.get("after", 0.0) / max(1, job.measured)
+    yield NextStep(
+        title="Train it with NNCF",
+        reason="The quantized model learns to answer as the original does, which wins back most of what POT lost. It"
+        " needs no labels. The time is the most it can take.",
+        seconds=job.again + step * images * training.epochs,
+        method=training.method,
     )
 
 

@@ -167,6 +167,7 @@ def _add_jobs(parser: argparse.ArgumentParser, shared: argparse.ArgumentParser) 
     showing.set_defaults(run=_show)
     for name, run, help_text in (
         ("cancel", _cancel, "stop jobs, or take them out of the queue"),
+        ("stop", _stop, "end the training of jobs, and go on with the best so far"),
         ("delete", _delete, "forget jobs and their files"),
     ):
         ending = commands.add_parser(name, help=help_text, parents=[shared])
@@ -389,6 +390,12 @@ def _cancel(given: argparse.Namespace) -> int:
         if state is not State.CANCELLED:
             _complain(f"Job {job_id} is done already: it {state}.")
     return SUCCEEDED if all(state is State.CANCELLED for state in states.values()) else FAILED
+
+
+def _stop(given: argparse.Namespace) -> int:
+    """What does not train is left alone."""
+    _each(given, lambda services: services.runner.stop)
+    return SUCCEEDED
 
 
 def _delete(given: argparse.Namespace) -> int:

@@ -44,7 +44,8 @@ async def check(services: Services, errand: Errand) -> Findings:
 async def optimise(services: Services, errand: Errand, show: Callable[[Progress], None]) -> Job:
     """Put a job into the history, run it here, and give it back when it is done.
 
-    `show` is called a few times a second. Ctrl-C cancels the job. Raises as `check` does, before there is a job.
+    `show` is called a few times a second. Ctrl-C cancels the job; while it trains, the first one ends the training
+    with the best so far. Raises as `check` does, before there is a job.
     """
     uploads = await _bring(services, errand)
     await _look(services, uploads["model"], errand, ())  # for the recipe that OTX may have left in it
@@ -130,5 +131,9 @@ async def _watch(services: Services, job: Job, show: Callable[[Progress], None])
 async def _cancel_on_signal(services: Services, job: Job) -> None:
     """Without this, a job whose process is told to end would go back into the queue."""
     with open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            await services.runner.cancel(job.id)
+        async for one in signals:
+            progress = await to_thread.run_sync(services.runner.progress, job)
+            if one == signal.SIGINT and progress.trains and not progress.stopping:
+                await services.runner.stop(job.id)
+            else:
+                await services.runner.cancel(job.id)

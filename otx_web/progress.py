@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from jobs import events
+from jobs import events, stopping
 
 SHARE_UNKNOWN = 1.0  # every stage weighs the same while no job of this kind has been timed
 
@@ -38,6 +38,15 @@ class Progress:
     notes: tuple[events.Note, ...] = field(default=())
     trials: tuple[events.Trial, ...] = ()
     """Of a search, in their order."""
+    epochs: tuple[events.Epoch, ...] = ()
+    """Of a training, the model before it first."""
+    stopping: bool = False
+    """Whether a person has asked to end the training with the best so far."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether it trains now, so that it can be ended with the best so far."""
+        return bool(self.epochs) and any(step.name == "quantize" and step.state == "now" for step in self.steps)
 
     @property
     def percent(self) -> int:
@@ -53,7 +62,8 @@ class Progress:
 def read(job_dir: Path, *, earlier: Sequence[dict[str, float]] = (), now: float | None = None) -> Progress:
     """Read all events. `earlier` are the seconds a stage of previous jobs of the same kind."""
     found = events.read_all(job_dir)
-    return of(found, earlier=earlier, now=time.time() if now is None else now)
+    progress = of(found, earlier=earlier, now=time.time() if now is None else now)
+    return replace(progress, stopping=stopping.asked(job_dir))
 
 
 def of(found: Sequence[events.Event], *, earlier: Sequence[dict[str, float]], now: float) -> Progress:
@@ -78,6 +88,7 @@ def of(found: Sequence[events.Event], *, earlier: Sequence[dict[str, float]], no
         metrics=tuple(event for event in found if isinstance(event, events.Metric)),
         notes=tuple(event for event in found if isinstance(event, events.Note)),
         trials=tuple(event for event in found if isinstance(event, events.Trial)),
+        epochs=tuple(event for event in found if isinstance(event, events.Epoch)),
     )
 
 

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from jobs import report as reports
 from jobs import spec as specs
+from jobs import stopping
 from jobs.errors import Crashed, DiskFull, JobError
 from jobs.findings import FILE_NAME as FINDINGS_NAME
 from jobs.findings import REQUEST_NAME, CheckRequest, Findings
@@ -39,7 +40,7 @@ PREVIEW_SECONDS = 120.0
 """How long a rehearsal may take."""
 TWICE_SECONDS = 3.0
 """The same job sent again within this time is a double click."""
-LEFT_BY_A_RUN = ("events.jsonl", "log.txt", "report.json", "artifacts")
+LEFT_BY_A_RUN = ("events.jsonl", "log.txt", "report.json", "artifacts", stopping.FILE_NAME)
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,12 @@ class Runner:
         if scope := self._running.get(job_id):
             scope.cancel()
         return State((await to_thread.run_sync(self._own, job_id, owner)).state)
+
+    async def stop(self, job_id: str, owner: str | None = None) -> None:
+        """Have a training end with the best it has; the job goes on with that. Nothing else listens."""
+        job = await to_thread.run_sync(self._own, job_id, owner)
+        if job.state == State.RUNNING:
+            await to_thread.run_sync(stopping.ask, self.directory(job_id))
 
     async def rename(self, job_id: str, name: str, owner: str | None = None) -> None:
         """Call a job something else."""

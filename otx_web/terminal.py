@@ -72,6 +72,10 @@ class Board:
             self._once(f"{note.level.capitalize()}: {note.message} {note.hint}".strip())
         for trial in progress.trials:
             self._once(_trial(trial))
+        for epoch in progress.epochs:
+            self._once(_epoch(epoch))
+        if progress.stopping:
+            self._once("Ending the training, and keeping the best so far. Ctrl-C once more cancels the job.")
         for step in progress.steps:
             if step.state == "done" and step.seconds is not None:
                 self._once(f"{step.title}: {numbers.duration(step.seconds)}")
@@ -96,6 +100,16 @@ def _trial(trial: events.Trial) -> str:
     lost, limit = (titles.drop(value, relative=trial.relative) for value in (trial.drop, trial.limit))
     back = "" if trial.kept else ". Taken back"
     return f"Step {trial.number}: lost {lost} (limit {limit}). {titles.trial(trial)}{back}"
+
+
+def _epoch(epoch: events.Epoch) -> str:
+    """ "Epoch 3 of 10: loss 0.0259, metric 97.0 % (original 97.4 %), the best so far" """
+    head = f"Epoch {epoch.number} of {epoch.total}" if epoch.number else "Before training"
+    said = [f"loss {epoch.held_out:.3g}"]
+    if epoch.metric is not None:
+        original = f" (original {numbers.percent(epoch.original)})" if epoch.original is not None else ""
+        said.append(f"metric {numbers.percent(epoch.metric)}{original}")
+    return f"{head}: {', '.join(said)}{', the best so far' if epoch.best and epoch.number else ''}"
 
 
 def _moving(progress: Progress) -> str:

@@ -260,6 +260,7 @@ class Workers:
             "HF_HUB_OFFLINE": "1",
             "DO_NOT_TRACK": "1",
             "MPLBACKEND": "Agg",
+            "OMP_WAIT_POLICY": "PASSIVE",  # threads of PyTorch that wait leave the processor to others
         }
 
 

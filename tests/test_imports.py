@@ -13,10 +13,10 @@ ENGINES = {"torch", "torchao", "nncf", "openvino", "openvino_telemetry", "model_
 SLOW = {"sklearn", "scipy", "cv2", "onnx"}
 WEB = {"gradio", "gradio_client", "sqlmodel", "sqlalchemy", "fastapi", "starlette", "uvicorn", "anyio", "otx_web"}
 CONTRACT = {
-    *("errors", "events", "findings", "frozen", "report", "spec"),
+    *("errors", "events", "findings", "frozen", "report", "spec", "stopping"),
     # a result in words, the same on its page, in its report and in the terminal
     *("charts", "figures", "gallery", "intervals", "markup", "numbers", "overlay", "palette", "score_chart"),
-    *("tables", "titles"),
+    *("tables", "titles", "training_chart"),
     # configs/ and the forms made of it
     *("commented_json", "configuration", "fields", "model_settings", "pot_config", "recipe", "template_files"),
     *("templates", "translation"),

@@ -1,6 +1,6 @@
 """Optimisation methods, one file each: what a method gets, what it gives back, and the list of them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -52,13 +52,23 @@ class Validation(Protocol):
         """What a model is worth that a method made of the float model."""
 
 
+class Inputs(Protocol):
+    """Inputs of a model, one image after the other or by their place."""
+
+    def __iter__(self) -> Iterator[Mapping[str, Array]]:
+        """All of them, as many times as one likes."""
+
+    def __getitem__(self, place: int) -> Mapping[str, Array]:
+        """One of them."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """What `jobs.run` has ready when it calls a method."""
 
     model: ov.Model
     """The float model as uploaded, without any preprocessing put into it. A method must not change it."""
-    calibration: Iterable[Mapping[str, Array]]
+    calibration: Inputs
     """Model inputs by name, batch of one, preprocessed as the model expects; can be iterated over many times."""
     calibration_size: int
     """How many there are; 0 for options that do not calibrate."""
@@ -66,6 +76,8 @@ class Prepared:
     """Names of the calibration images, for messages."""
     validation: Validation | None = None
     """None in a rehearsal, where nothing is searched for."""
+    stop: Callable[[], bool] = lambda: False
+    """Whether a person wants it to end with the best it has."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,24 @@ class Optimised:
     notes: tuple[str, ...] = field(default=())
     search: tuple[events.Trial, ...] = ()
     """Models that were tried, in their order."""
+    training: tuple[events.Epoch, ...] = ()
+    """What came of each epoch."""
+    load: "Load | None" = None
+    """What training asks for, where a rehearsal measured it."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What training asks of the machine."""
+
+    seconds: float
+    """For one image."""
+    image_bytes: int
+    """Of memory, for each image of a batch."""
+    fixed_bytes: int
+    """Of memory, however large the batch is."""
+    batch: int
+    """Images at once; fewer than asked for where the graph takes only one."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +122,10 @@ class Cost:
     """Models compiled to be evaluated."""
     evaluated: int = 0
     """Images that these are asked about, of all of them together."""
+    seconds: float = 0.0
+    """Of training."""
+    memory_bytes: int = 0
+    """Besides what the rehearsal took."""
 
 
 class Estimate(Protocol):
@@ -117,6 +151,7 @@ class Method:
 
 def by_name(name: str) -> Method:
     """The method called `name`. Imported when asked for, since a method brings its engine with it."""
-    from jobs.methods import pot_accuracy_aware, pot_default, weights
+    from jobs.methods import nncf_qat, pot_accuracy_aware, pot_default, weights
 
-    return {method.name: method for method in (pot_default.METHOD, pot_accuracy_aware.METHOD, weights.METHOD)}[name]
+    known = (pot_default.METHOD, pot_accuracy_aware.METHOD, weights.METHOD, nncf_qat.METHOD)
+    return {method.name: method for method in known}[name]

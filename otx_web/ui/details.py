@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from jobs import charts, gallery, score_chart, tables
+from jobs import charts, gallery, score_chart, tables, training_chart
 from jobs.report import Picture, Report, View
 from jobs.spec import JobSpec
 from otx_web.ui import log, parts
@@ -68,8 +68,8 @@ def _panel(name: str, body: Markup, *, first: bool) -> Markup:
 
 
 def accuracy(report: Report) -> Markup:
-    """Metrics and classes, how well scores of anomalies stand apart, and what a search tried."""
-    found = (tables.accuracy(report), score_chart.histograms(report), _search(report))
+    """Metrics and classes, how well scores of anomalies stand apart, what a search tried, how a training went."""
+    found = (tables.accuracy(report), score_chart.histograms(report), _search(report), _training(report))
     blocks = [block for block in found if block]
     return element("div", *blocks, classes="ow-stack ow-wide-gaps") if blocks else Markup()
 
@@ -79,6 +79,12 @@ def _search(report: Report) -> Markup:
         return Markup()
     heading = element("h3", "What the search tried, on the images that layers were chosen by")
     return element("div", heading, tables.search(report.search))
+
+
+def _training(report: Report) -> Markup:
+    if not report.training:
+        return Markup()
+    return element("div", element("h3", "How the training went"), training_chart.chart(report.training, report.metric))
 
 
 # --- speed

@@ -70,7 +70,7 @@ def look(services: Services, shown: Shown, request: gr.Request) -> tuple[Any, ..
 
 
 async def act(services: Services, shown: Shown, request: gr.Request, event: gr.EventData) -> tuple[Any, ...]:
-    """Cancel the job, run it again, or start one of the steps its report recommends."""
+    """Cancel the job, end its training with the best so far, run it again, or take a step its report recommends."""
     owner = owner_of(request)
     job = await to_thread.run_sync(services.store.job, _id(request))
     message, go = Markup(), Markup()
@@ -78,6 +78,8 @@ async def act(services: Services, shown: Shown, request: gr.Request, event: gr.E
         match getattr(event, "act", ""):
             case "cancel":
                 message = _cancelled(await services.runner.cancel(job.id, owner))
+            case "stop":
+                await services.runner.stop(job.id, owner)
             case "again":
                 go = _to(await services.runner.submit(rerun.again(services, job), owner, job.name))
             case "step":

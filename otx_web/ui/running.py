@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from jobs import events, tables, titles
+from jobs import events, tables, titles, training_chart
 from otx_web.progress import Progress, Step
 from otx_web.ui import parts
 from otx_web.ui.parts import Text, element
@@ -32,6 +32,7 @@ def running(progress: Progress, owns: bool) -> Markup:
         "div",
         element("p", f"{progress.percent}{parts.SPACE}%", classes="ow-big"),
         element("p", _left(progress), classes="ow-muted"),
+        *_stop(progress, owns),
         *cancel(owns),
         classes="ow-run-head",
     )
@@ -72,13 +73,22 @@ def cancel(owns: bool) -> list[Markup]:
     return [element("button", "Cancel", type="button", classes="ow-button ow-danger", data_act="cancel")]
 
 
+def _stop(progress: Progress, owns: bool) -> list[Markup]:
+    """The button that ends a training and goes on with the best model so far, for the owner."""
+    if not (owns and progress.trains):
+        return []
+    if progress.stopping:
+        return [element("p", "Stopping, and keeping the best", classes="ow-muted", role="status")]
+    return [element("button", "Stop and keep the best", type="button", classes="ow-button", data_act="stop")]
+
+
 def ended(progress: Progress, state: str) -> Markup:
     """How far a job came that failed or was cancelled, and what it had measured by then."""
     if not progress.steps:
         return Markup()
     far = parts.card("How far it came", steps(progress, state))
     found = [parts.card("Measured by then", measured(progress.metrics))] if progress.metrics else []
-    found += search(progress.trials)
+    found += [*search(progress.trials), *training(progress)]
     beside = [element("div", *found, *notes(progress.notes), classes="ow-stack")] if found or progress.notes else []
     return element("div", far, *beside, classes="ow-two")
 
@@ -110,7 +120,7 @@ def _step(step: Step, progress: Progress, state: str) -> Markup:
 
 def _beside(progress: Progress) -> list[Markup]:
     first = parts.card("Measured so far", measured(progress.metrics))
-    return [first, *search(progress.trials), *notes(progress.notes)]
+    return [first, *search(progress.trials), *training(progress), *notes(progress.notes)]
 
 
 def search(found: Sequence[events.Trial]) -> list[Markup]:
@@ -127,6 +137,14 @@ def search(found: Sequence[events.Trial]) -> list[Markup]:
         role="status",
     )
     return [parts.card("The search", far, tables.search(found[: -MOST_TRIALS - 1 : -1]))]
+
+
+def training(progress: Progress) -> list[Markup]:
+    """How a training goes, epoch by epoch."""
+    if not progress.epochs:
+        return []
+    metric = progress.metrics[0].name if progress.metrics else ""
+    return [parts.card("The training", training_chart.chart(progress.epochs, metric))]
 
 
 def measured(found: Sequence[events.Metric]) -> Markup:

@@ -24,6 +24,11 @@ METHODS: Mapping[str, tuple[str, str, str]] = {
         "Accuracy-aware",
         "The layers that cost most accuracy are given back to float, until little is lost. Minutes; you watch it.",
     ),
+    "nncf_qat": (
+        "NNCF",
+        "Quantization",
+        "When POT loses too much. It is trained to answer as the original does, without labels. Minutes; you watch it.",
+    ),
     "weights": (
         "Weights only",
         "INT8 or INT4 weights",
@@ -41,7 +46,10 @@ TASKS: Mapping[TaskName, str] = {
     TaskName.ANOMALY_SEGMENTATION: "Where it is out of the ordinary: pixels.",
 }
 """What a model of each answers."""
-FIRST = ("maximal_drop", "mode", "preset", "stat_subset_size", "max_drop", "validation_images", "max_iter_num")
+FIRST = (
+    *("maximal_drop", "mode", "epochs", "train_images", "batch_size", "learning_rate", "early_stop_patience"),
+    *("preset", "stat_subset_size", "max_drop", "validation_images", "max_iter_num"),
+)
 """Settings that most people look at."""
 FATES: Mapping[str, parts.Tone] = {"kept": "good", "changed": "unsure", "refused": "bad"}
 
@@ -220,7 +228,13 @@ def _settings(form: Form, draft: Draft, messages: Mapping[str, str]) -> Markup:
 
 def _summary(form: Form) -> str:
     known = {one.name: one for one in (*form.of_method, *form.of_job)}
-    words = {"mode": "{}", "preset": "preset {}", "stat_subset_size": "{} images", "max_drop": "limit {}"}
+    words = {
+        "mode": "{}",
+        "epochs": "{} epochs",
+        "preset": "preset {}",
+        "stat_subset_size": "{} images",
+        "max_drop": "limit {}",
+    }
     if form.resolved and not form.resolved.options.calibrates:
         del words["stat_subset_size"]
     said = {name: fields.said(one, form.given.get(name, one.value)) for name, one in known.items() if name in words}

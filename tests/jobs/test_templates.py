@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from jobs import templates
+from jobs.configuration import effective
 from jobs.errors import BadConfig, BadOption
 from jobs.fields import Parameter
-from jobs.spec import OPTIONS, DropType, PotAccuracyAware, PotDefault, Preset, Weights, WeightsMode
+from jobs.spec import OPTIONS, DropType, NncfQat, PotAccuracyAware, PotDefault, Preset, TaskName, Weights, WeightsMode
 from jobs.templates import ConfigFile, Template
 
 TEMPLATE = """
@@ -312,7 +313,7 @@ def test_pots_other_parameters_are_explained(name: str, hint: str) -> None:
 
 def test_a_method_that_is_not_offered() -> None:
     with pytest.raises(BadOption, match="does not offer") as caught:
-        templates.resolve(template(), "nncf_qat")
+        templates.resolve(template(), "nncf_magic")
     assert caught.value.where == "method"
 
 
@@ -404,7 +405,7 @@ def test_weights_in_8_bits_take_nothing_of_4() -> None:
 
 
 def test_weights_take_no_file_of_quantization() -> None:
-    with pytest.raises(BadConfig, match="about quantization") as caught:
+    with pytest.raises(BadConfig, match="is a configuration of POT") as caught:
         templates.resolve(template(), "weights", config=pot(preset="mixed"))
     assert "POT Default" in caught.value.hint
 
@@ -420,3 +421,25 @@ def test_settings_that_a_model_looks_like_give_way_to_what_is_said() -> None:
     found = {one.name: one for one in templates.model_parameters(detection, {"scale_values": "1"}, supposed)}
     assert (found["model_type"].value, found["model_type"].source) == ("YOLOv8", "its outputs")
     assert (found["scale_values"].value, found["scale_values"].source) == ("1", "the model")
+
+
+def test_training_has_its_batch_from_otx_and_the_rest_of_its_own() -> None:
+    found = {one.name: one for one in templates.parameters(template(), "nncf_qat")}
+    told = template().configuration.groups["learning_parameters"].parameters["batch_size"]
+    assert (found["batch_size"].value, found["batch_size"].source) == (str(effective(told)), "configuration.yaml")
+    assert {one.source for name, one in found.items() if name != "batch_size"} == {"OTX Web"}
+    assert not found["epochs"].advanced and found["weight_decay"].group == "Training"
+    options = templates.resolve(template(), "nncf_qat", given={"epochs": "3", "batch_size": "4"}).options
+    assert isinstance(options, NncfQat) and (options.epochs, options.batch_size) == (3, 4)
+
+
+def test_training_takes_no_file_of_pot() -> None:
+    with pytest.raises(BadConfig, match="training reads none") as caught:
+        templates.resolve(template(), "nncf_qat", config=pot(preset="mixed"))
+    assert "POT Default" in caught.value.hint
+
+
+@pytest.mark.parametrize("task", list(TaskName))
+def test_every_template_offers_training(task: TaskName) -> None:
+    for name in templates.names(task):
+        assert isinstance(templates.resolve(templates.load(task, name), "nncf_qat").options, NncfQat)

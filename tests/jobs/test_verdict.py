@@ -5,7 +5,7 @@ import pytest
 from jobs import verdict
 from jobs.intervals import Interval
 from jobs.report import Verdict
-from jobs.spec import JobSpec, Options, PotAccuracyAware, PotDefault, Preset, Source, Weights, WeightsMode
+from jobs.spec import JobSpec, NncfQat, Options, PotAccuracyAware, PotDefault, Preset, Source, Weights, WeightsMode
 from jobs.verdict import Circumstances
 
 SOURCE = Source(name="a", digest="aa", path="a")
@@ -27,7 +27,15 @@ def spec_of(chosen: Options | None = None, *, max_drop: float = 0.01, **options:
 
 
 def job(**more: object) -> Circumstances:
-    known = {"seconds": SECONDS, "types": frozenset(), "quantizers": 20, "spare": 0, "measured": 100, "unmeasured": 0}
+    known = {
+        "seconds": SECONDS,
+        "types": frozenset(),
+        "quantizers": 20,
+        "calibrated": 300,
+        "spare": 0,
+        "measured": 100,
+        "unmeasured": 0,
+    }
     return Circumstances(**{**known, **more})  # type: ignore[arg-type]
 
 
@@ -68,7 +76,11 @@ def test_loss_is_answered_with_the_cheapest_step_first() -> None:
 def test_what_was_tried_is_not_advised_again() -> None:
     judged = verdict.judge(Interval(0.05, 0.04, 0.06), 0.01, 500)
     tried = spec_of(preset="mixed", use_fast_bias=False, range_estimator={"preset": "quantile"})
-    assert advise(judged, tried) == ["Give the most sensitive layers back to float", "Compress the weights only"]
+    assert advise(judged, tried) == [
+        "Give the most sensitive layers back to float",
+        "Train it with NNCF",
+        "Compress the weights only",
+    ]
 
 
 def test_attention_is_advised_the_transformer_mode() -> None:
@@ -108,3 +120,16 @@ def test_weights_of_four_bits_have_a_way_back() -> None:
     assert advise(LOST, four) == ["Use 8 bits", "Estimate better scales"]
     assert advise(LOST, spec_of(Weights(mode=WeightsMode.INT4_SYM, scale_estimation=True))) == ["Use 8 bits"]
     assert advise(LOST, spec_of(Weights())) == []
+
+
+def test_loss_is_answered_with_training_whose_time_is_known() -> None:
+    known = {"calibrated": 300, "spare": 700, "measured": 100, "seconds": {"after": 1.0, "read": 1.0}}
+    step = next(one for one in verdict.advise(LOST, spec_of(), job(**known)) if one.method == "nncf_qat")
+    assert step.seconds == pytest.approx(2 + 20 * 0.01 * 1000 * NncfQat().epochs)
+    assert not step.set and "no labels" in step.reason
+
+
+def test_training_that_was_not_enough_may_go_on() -> None:
+    tried = spec_of(NncfQat(preset=Preset.MIXED, epochs=4))
+    found = {step.title: step for step in verdict.advise(LOST, tried, job())}
+    assert found["Train longer"].set == {"epochs": "8"} and "Train it with NNCF" not in found

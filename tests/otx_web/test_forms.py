@@ -126,7 +126,7 @@ def test_unknown_setting_names_the_nearest(build: Callable[..., JobSpec]) -> Non
     [
         ({"task": "clasification"}, "There is no task “clasification”. Did you mean classification?"),
         ({"template": "efficientnetb0"}, "There is no template “efficientnetb0”. Did you mean efficientnet_b0?"),
-        ({"method": "pot"}, "There is no method “pot”. There is pot_default, pot_accuracy_aware, weights."),
+        ({"method": "pot"}, "There is no method “pot”. There is pot_default, pot_accuracy_aware, weights, nncf_qat."),
     ],
 )
 def test_what_does_not_exist_is_said(build: Callable[..., JobSpec], changed: dict[str, str], message: str) -> None:

@@ -91,6 +91,9 @@ class Images:
     def __iter__(self) -> Iterator[dict[str, Array]]:
         return iter(self.items)
 
+    def __getitem__(self, place: int) -> dict[str, Array]:
+        return self.items[place]
+
 
 def prepared(model: ov.Model, images: Images | None = None) -> Prepared:
     """What a job would give to a method."""

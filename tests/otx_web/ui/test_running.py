@@ -88,3 +88,26 @@ def test_search_shows_its_drop_and_the_layers_given_back() -> None:
 
 def test_nothing_is_said_of_a_search_that_there_is_none_of() -> None:
     assert "The search" not in running.running(Progress(steps=STEPS), owns=True)
+
+
+EPOCHS = tuple(
+    events.Epoch(number=number, total=9, held_out=1 / (1 + number), metric=0.9, best=True) for number in range(3)
+)
+
+
+def test_training_is_drawn_and_can_be_stopped_by_its_owner() -> None:
+    now = Progress(steps=STEPS, epochs=EPOCHS)
+    page = running.running(now, owns=True)
+    assert "The training" in page and "Epoch 2 of at most 9" in page and 'data-act="stop"' in page
+    assert 'data-act="stop"' not in running.running(now, owns=False)
+
+
+def test_training_that_is_being_stopped_says_so() -> None:
+    page = running.running(Progress(steps=STEPS, epochs=EPOCHS, stopping=True), owns=True)
+    assert "Stopping, and keeping the best" in page and 'data-act="stop"' not in page
+
+
+def test_nothing_can_be_stopped_but_training() -> None:
+    after = (Step("quantize", "Training", "done", 3.0), Step("save", "Saving", "now"))
+    for progress in (Progress(steps=STEPS), Progress(steps=after, epochs=EPOCHS)):
+        assert 'data-act="stop"' not in running.running(progress, owns=True)

@@ -1,0 +1,318 @@
+"""Training a lifted model until it says what another one says: the loop that every training method shares.
+
+No labels are needed: the float model is the teacher, and the loss is how far the outputs are from its own (Hinton et
+al. 2015). What counts is the loss on images that train nothing; the best values by it are kept, and those from before
+the training where it gained nothing.
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from jobs.errors import BadOutputs
+from jobs.lift import Learned, Lifted
+from jobs.methods import Load
+from jobs.predictions import Array
+
+_HELD_OUT = 8
+"""One image of so many trains nothing."""
+_HELD_OUT_MOST = 256
+_STEP_RATE = 3.0
+"""How much faster the logarithms of quantizers' steps learn than weights: theirs is a relative change."""
+_LARGEST_GRADIENT = 10.0
+_REHEARSED_BYTES = 512 << 20
+"""A step is tried with as many images as fit into so much memory."""
+_COPIES = 5
+"""Of every weight: the teacher's, the student's, its gradient, and two that the optimizer keeps."""
+_PASSING = 1.5
+"""Gradients and what is at work come on top of what is kept for the way back."""
+_TINY = 1e-8
+
+Images = Sequence[Array]
+"""Model inputs, batch of one each, as the untouched model takes them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train."""
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    warm_up: int = 0
+    """Steps in which the rate rises from 0."""
+    weight_decay: float = 0.0
+    patience: int = 0
+    """Epochs without a gain after which it ends; 0 for none."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What came of an epoch. Number 0 is before the first."""
+
+    number: int
+    loss: float
+    """On the images that train; NaN for number 0."""
+    held_out: float
+    """On those that do not."""
+    seconds: float
+    best: bool
+    """Whether it is the best so far."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of it all."""
+
+    learned: Learned
+    """Of the best epoch."""
+    epochs: tuple[Epoch, ...]
+    ended: str = ""
+    """Why it ended before its time, in words; empty when it did not."""
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose values are kept."""
+        return [epoch for epoch in self.epochs if epoch.best][-1]
+
+
+Stop = Callable[[], bool]
+Watch = Callable[[Epoch, Callable[[], Learned]], str]
+"""After each epoch, with a way to what was learned so far. A text that is not empty ends the training, and says why."""
+
+
+class Diverged(Exception):
+    """The loss is no number any more."""
+
+
+def train(
+    student: Lifted,
+    teacher: Lifted,
+    images: Images,
+    plan: Plan,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    watch: Watch = lambda epoch, learned: "",
+    stop: Stop = lambda: False,
+) -> Trained:
+    """Train `student` to give what `teacher` gives; their outputs are the same, in the same order.
+
+    `progress` gets how many images have been trained with, and of how many. `stop` is asked after every step.
+    """
+    run = _Training(student, teacher, images, plan)
+    try:
+        held_out = run.held_out()
+    except Diverged as error:
+        raise BadOutputs(
+            "What the model gives for these images is not a number (NaN or infinite), so nothing can be learned of it."
+        ) from error
+    epochs = [Epoch(0, math.nan, held_out, 0.0, best=True)]
+    best, kept, ended = held_out, student.learned(), watch(epochs[0], student.learned)
+    for number in range(1, plan.epochs + 1):
+        if ended:
+            break
+        start = time.perf_counter()
+        try:
+            loss = run.epoch(number, progress, stop)
+            held_out = run.held_out()
+        except Diverged as error:
+            ended = str(error)
+            break
+        better = held_out < best
+        if better:
+            best, kept = held_out, student.learned()
+        epochs.append(Epoch(number, loss, held_out, time.perf_counter() - start, better))
+        ended = watch(epochs[-1], student.learned)
+        if not ended and stop():
+            ended = "It was stopped."
+        if not ended and plan.patience and number - _last_gain(epochs) >= plan.patience:
+            ended = f"Nothing was gained for {plan.patience} epochs."
+    return Trained(kept, tuple(epochs), ended)
+
+
+def load(student: Lifted, teacher: Lifted, images: Images, plan: Plan) -> Load:
+    """What a step asks for, measured on the images there are; nothing is learned."""
+    return _Training(student, teacher, images, plan).load()
+
+
+def _last_gain(epochs: Sequence[Epoch]) -> int:
+    return max(epoch.number for epoch in epochs if epoch.best)
+
+
+class _Training:
+    """Two models, the images, and the state of the optimizer."""
+
+    def __init__(self, student: Lifted, teacher: Lifted, images: Images, plan: Plan) -> None:
+        torch.manual_seed(plan.seed)
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._student = student.module.to(self._device)
+        self._teacher = teacher.module.to(self._device).requires_grad_(False)
+        self._images, self._plan = images, plan
+        order = np.random.default_rng(plan.seed).permutation(len(images))
+        held = min(_HELD_OUT_MOST, max(1, len(images) // _HELD_OUT))
+        self._held, self._training = order[:held], order[held:] if len(images) > 1 else order
+        self._batch = plan.batch if _any_number(self._student, self._on(order[:2])) else 1
+        weights, steps = list(student.parameters.values()), [student.step(name) for name in student.steps]
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": weights, "lr": plan.learning_rate, "weight_decay": plan.weight_decay},
+                {"params": steps, "lr": plan.learning_rate * _STEP_RATE, "weight_decay": 0.0},
+            ]
+        )
+        self._all = [*weights, *steps]
+        per_step = max(plan.batch, self._batch)
+        total = max(1, plan.epochs * math.ceil(len(self._training) / per_step))
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda n: _rate(n, total, plan.warm_up))
+        self._losses: list[_Loss] | None = None
+
+    def epoch(self, number: int, progress: Callable[[int, int], None], stop: Stop) -> float:
+        """Train with every image once. Raises Diverged."""
+        order = np.random.default_rng((self._plan.seed, number)).permutation(self._training)
+        total, seen, before = 0.0, 0, len(self._training) * (number - 1)
+        for start in range(0, len(order), self._plan.batch):
+            chosen = order[start : start + self._plan.batch]
+            self._optimizer.zero_grad()
+            for part in _parts(chosen, self._batch):
+                loss = self._loss(self._on(part)) * (len(part) / len(chosen))
+                if not math.isfinite(loss.item()):
+                    raise Diverged(f"The loss is no number at step {start // self._plan.batch + 1} of epoch {number}.")
+                loss.backward()
+                total += loss.item() * len(chosen)
+            nn.utils.clip_grad_norm_(self._all, _LARGEST_GRADIENT)
+            self._optimizer.step()
+            self._schedule.step()
+            seen += len(chosen)
+            progress(before + seen, len(self._training) * self._plan.epochs)
+            if stop():
+                break
+        return total / max(1, seen)
+
+    def held_out(self) -> float:
+        """The loss on images that train nothing. Raises Diverged."""
+        total = 0.0
+        with torch.no_grad():
+            for part in _parts(self._held, self._batch):
+                total += float(self._loss(self._on(part))) * len(part)
+        if not math.isfinite(total):
+            raise Diverged("The loss on the images held out is no number.")
+        return total / len(self._held)
+
+    def load(self) -> Load:
+        """Time and memory of a step."""
+        each = max(1, self._kept(self._on(self._held[:1])))
+        count = min(self._batch, max(1, _REHEARSED_BYTES // each))
+        batch = self._on(np.resize(np.arange(len(self._images)), count))
+        for _ in range(2):  # the first is slower than all others
+            start = time.perf_counter()
+            self._loss(batch).backward()
+            self._optimizer.zero_grad()
+            seconds = time.perf_counter() - start
+        fixed = _COPIES * sum(one.numel() * one.element_size() for one in self._all)
+        return Load(seconds / count, int(_PASSING * each), fixed, self._batch)
+
+    def _kept(self, batch: Tensor) -> int:
+        """Bytes that are kept on the way forward for the way back."""
+        weights = {one.data_ptr() for one in self._all}
+        kept: dict[int, int] = {}
+
+        def count(tensor: Tensor) -> Tensor:
+            if tensor.data_ptr() not in weights:
+                kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            loss = self._loss(batch)
+        total = sum(kept.values())
+        del loss  # until now it holds all of them, so that no two are at one address
+        return total
+
+    def _loss(self, batch: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = self._teacher(batch)
+        found = self._student(batch)
+        if self._losses is None:
+            self._losses = [_loss_for(one) for one in wanted]
+        pairs = zip(self._losses, found, wanted, strict=True)
+        parts = [loss(one, other) for loss, one, other in pairs if loss is not None]
+        total: Tensor = torch.stack(parts).mean()
+        return total
+
+    def _on(self, places: Array) -> Tensor:
+        """These images as one batch on the device."""
+        return torch.from_numpy(np.concatenate([self._images[int(place)] for place in places])).to(self._device)
+
+
+def _parts(places: Array, size: int) -> Iterator[Array]:
+    for start in range(0, len(places), size):
+        yield places[start : start + size]
+
+
+def _rate(step: int, total: int, warm_up: int) -> float:
+    """Up in a line, then down along a cosine."""
+    if step < warm_up:
+        return (step + 1) / (warm_up + 1)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
+
+
+def _any_number(module: nn.Module, two: Tensor) -> bool:
+    """Whether several images at once get the answers of each alone: a graph may have one image built into it."""
+    if len(two) < 2:
+        return False
+    try:
+        with torch.no_grad():
+            together, alone = module(two), [module(two[:1]), module(two[1:])]
+    except (RuntimeError, IndexError):
+        return False
+    for place, one in enumerate(together):
+        apart = torch.cat([alone[0][place], alone[1][place]]) if one.dim() else one
+        if apart.shape != one.shape or not torch.allclose(apart.float(), one.float(), rtol=1e-2, atol=1e-3):
+            return False
+    return True
+
+
+# --- how far one output is from another
+
+_Loss = Callable[[Tensor, Tensor], Tensor] | None
+
+
+def _loss_for(wanted: Tensor) -> _Loss:
+    """By what the teacher gives: scores by divergence and distance, all else by distance; none for indices."""
+    if not wanted.is_floating_point():
+        return None
+    if wanted.dim() in (2, 4) and wanted.shape[1] > 1:
+        shares = bool((wanted >= -_TINY).all()) and torch.allclose(
+            wanted.sum(1), torch.ones_like(wanted.sum(1)), atol=1e-3
+        )
+        if shares:
+            return _divergence_of_shares
+        if wanted.dim() == 2:
+            return _divergence_of_logits
+    return _distance
+
+
+def _distance(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean squared difference, of the variance of what is wanted."""
+    variance = wanted.var() if wanted.numel() > 1 else wanted.square().mean()
+    return functional.mse_loss(found, wanted) / (variance + _TINY)
+
+
+def _divergence_of_logits(found: Tensor, wanted: Tensor) -> Tensor:
+    return _divergence(functional.log_softmax(found, 1), functional.log_softmax(wanted, 1)) + _distance(found, wanted)
+
+
+def _divergence_of_shares(found: Tensor, wanted: Tensor) -> Tensor:
+    return _divergence(found.clamp_min(_TINY).log(), wanted.clamp_min(_TINY).log()) + _distance(found, wanted)
+
+
+def _divergence(found: Tensor, wanted: Tensor) -> Tensor:
+    """Kullback and Leibler's, per row or pixel, of logarithms of shares along axis 1."""
+    return (wanted.exp() * (wanted - found)).sum(1).mean()

@@ -1,0 +1,120 @@
+"""Quantization-aware training as whole jobs on a model of three classes."""
+
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from jobs import check, events, findings, run, spec, stopping
+from jobs.findings import CheckRequest, Findings
+from jobs.methods import Prepared, nncf_qat
+from jobs.report import Report
+from jobs.spec import Ignored, Limits, NncfQat, Options, PotDefault
+from tests.jobs import tiny
+from tests.jobs.methods.nets import attention, prepared
+
+OPTIONS = NncfQat(stat_subset_size=12, train_images=24, epochs=2, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Report]:
+    job_dir = tiny.job(tmp_path_factory.mktemp("done"), options=OPTIONS)
+    return job_dir, run.run(job_dir)
+
+
+def test_job_trains_and_its_model_is_int8(done: tuple[Path, Report]) -> None:
+    job_dir, made = done
+    assert made.status == "succeeded", made.failure
+    assert made.after and made.speed and made.speed.after.precision == "INT8"
+    assert made.after.precision == "mostly INT8", "biases are not"
+    assert made.applied["epochs"] == "2" and made.applied["epochs_trained"] == "2" and made.applied["batch_size"] == "8"
+    assert any("Training gained nothing" in note or "is kept" in note for note in made.notes)
+    model = ov.Core().read_model(job_dir / "artifacts/model.xml")
+    assert model.inputs[0].names == {"image"} and model.outputs[0].names == {"scores"}
+
+
+def test_each_epoch_is_told_and_reported(done: tuple[Path, Report]) -> None:
+    job_dir, made = done
+    told = [event for event in events.read_all(job_dir) if isinstance(event, events.Epoch)]
+    assert [epoch.number for epoch in told] == [0, 1, 2] and made.training == tuple(told)
+    assert told[0].best and told[0].loss is None and told[0].metric == 1.0 == told[0].original
+    shares = [event.share for event in events.read_all(job_dir) if isinstance(event, events.Progress) and event.share]
+    assert shares == sorted(shares) and shares[-1] == 1.0, "a bar that goes up once"
+    page = (job_dir / "artifacts/report.html").read_text(encoding="utf-8")
+    assert "How the training went" in page and "Epoch 2 of at most 2" in page
+
+
+def test_stop_keeps_the_best(tmp_path: Path) -> None:
+    job_dir = tiny.job(tmp_path, options=OPTIONS.model_copy(update={"epochs": 50}))
+    stopping.ask(job_dir)
+    made = run.run(job_dir)
+    assert made.status == "succeeded" and made.applied["epochs_trained"] == "1"
+    assert any("It was stopped" in note for note in made.notes)
+
+
+def test_half_precision_comes_back_as_pot_leaves_it(tmp_path: Path) -> None:
+    def constants(options: Options, name: str) -> list[str]:
+        job_dir = tiny.job(tmp_path, options=options, name=name)
+        folder = tmp_path / f"{name}-model"
+        ov.save_model(tiny.classifier(), folder / "half.xml", compress_to_fp16=True)
+        for suffix in ("xml", "bin"):
+            (folder / f"half.{suffix}").replace(folder / f"colours.{suffix}")
+        made = run.run(job_dir)
+        assert made.status == "succeeded" and made.before and made.before.precision == "FP16", made.failure
+        model = ov.Core().read_model(job_dir / "artifacts/model.xml")
+        return sorted(str(op.get_element_type()) for op in model.get_ops() if op.get_type_name() == "Constant")
+
+    trained = constants(OPTIONS.model_copy(update={"epochs": 1}), "trained")
+    assert trained == constants(PotDefault(stat_subset_size=12), "quantized")
+
+
+def test_sizes_that_may_change_may_change_afterwards() -> None:
+    model = tiny.classifier()
+    model.reshape([-1, 3, -1, -1])
+    images = [np.random.default_rng(place).uniform(0, 255, (1, 3, 16, 16)).astype(np.float32) for place in range(4)]
+    given = [{"image": image} for image in images]
+    made = nncf_qat.apply(Prepared(model, given, 4), OPTIONS, lambda event: None)
+    assert made.model.inputs[0].partial_shape == model.inputs[0].partial_shape
+
+
+def test_attention_is_trained() -> None:
+    made = nncf_qat.apply(prepared(attention()), OPTIONS, lambda event: None)
+    assert made.load and made.load.seconds > 0 and not [note for note in made.notes if "ends at" in note]
+
+
+def test_what_is_left_in_float_by_name_is_not_trained() -> None:
+    model = tiny.classifier()
+    free, frozen = (nncf_qat._lifted(model, model, [1, 3, 16, 16], names)[0].parameters for names in ((), ("mix",)))
+    assert len(free) == 2 and len(frozen) == 1
+
+
+# --- rehearsed
+
+
+def rehearse(tmp_path: Path, **more: object) -> Findings:
+    job_dir = tiny.job(tmp_path, **more)
+    wanted = spec.read(job_dir)
+    directory = tmp_path / "check"
+    directory.mkdir()
+    request = CheckRequest(kind="job", source=wanted.model, job=wanted)
+    (directory / findings.REQUEST_NAME).write_text(request.model_dump_json())
+    return check.check(directory)
+
+
+def test_rehearsal_knows_time_and_memory(tmp_path: Path) -> None:
+    found = rehearse(tmp_path, options=OPTIONS.model_copy(update={"epochs": 1000}))
+    assert not found.blocked and found.stage_seconds["quantize"] > 3
+    assert found.memory_estimate_bytes and any("most that training can take" in one.message for one in found.problems)
+
+
+def test_batch_that_does_not_fit_is_said_before_the_start(tmp_path: Path) -> None:
+    big = OPTIONS.model_copy(update={"batch_size": 512, "train_images": 4096})
+    found = rehearse(tmp_path, options=big, limits=Limits(memory_bytes=256 << 20))
+    problem = next(one for one in found.problems if one.level == "error")
+    assert "at once" in problem.message and problem.hint
+
+
+def test_names_that_do_not_exist_are_refused(tmp_path: Path) -> None:
+    found = rehearse(tmp_path, options=OPTIONS.model_copy(update={"ignored": Ignored(scope=("nowhere",))}))
+    assert found.blocked and found.problems[-1].items == ("nowhere",)

@@ -1,0 +1,134 @@
+"""A model goes to PyTorch and comes back, with nothing changed but what was learned."""
+
+import numpy as np
+import openvino as ov
+import pytest
+import torch
+from openvino import opset13 as ops
+
+from jobs import lift
+from jobs.errors import UnsupportedModel
+from jobs.lift import Learned
+from tests.jobs import scenes, tiny
+
+
+def answers(model: ov.Model, image: np.ndarray) -> list[np.ndarray]:
+    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return [np.array(value) for value in compiled(image).values()]
+
+
+def quantized(model: ov.Model) -> ov.Model:
+    """With a quantizer before each convolution and one for its weights, each with ends of its own."""
+    copy = model.clone()
+    for op in copy.get_ops():
+        if op.get_type_name() == "Convolution":
+            weights = np.abs(op.input_value(1).get_node().get_data()).max(axis=(1, 2, 3), keepdims=True)
+            for place, (low, high) in ((0, (np.float32(0), np.float32(255))), (1, (-weights, weights))):
+                ends = [ops.constant(end) for end in (low, high, low, high)]
+                levels = 256 if place == 0 else 255
+                made = ops.fake_quantize(op.input_value(place), *ends, levels)
+                made.set_friendly_name(f"{op.get_friendly_name()}/fq{place}")
+                op.input(place).replace_source_output(made.output(0))
+    return copy
+
+
+def image(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+
+
+def test_whole_model_is_lifted() -> None:
+    model = tiny.classifier()
+    lifted = lift.lift(lift.folded(model))
+    entry = image(1, 3, 16, 16)
+    (found,) = lifted.module(torch.from_numpy(entry))
+    np.testing.assert_allclose(found.detach().numpy(), answers(model, entry)[0], rtol=1e-5)
+    assert len(lifted.ends) == 1 and not lifted.left
+    assert len(lifted.parameters) == 2, "the kernel and the matrix"
+
+
+def test_many_images_at_once_are_each_of_them() -> None:
+    lifted = lift.lift(lift.folded(tiny.classifier()))
+    entry = torch.from_numpy(image(5, 3, 16, 16))
+    (together,) = lifted.module(entry)
+    for place in range(5):
+        torch.testing.assert_close(together[place], lifted.module(entry[place : place + 1])[0][0])
+
+
+def test_quantizers_learn_their_step() -> None:
+    model = quantized(lift.folded(tiny.classifier()))
+    lifted = lift.lift(model)
+    assert set(lifted.steps) == {"mix/fq0", "mix/fq1"}
+    entry = image(1, 3, 16, 16)
+    (found,) = lifted.module(torch.from_numpy(entry))
+    np.testing.assert_allclose(found.detach().numpy(), answers(model, entry)[0], rtol=1e-4)
+    found.sum().backward()
+    learned = [*lifted.parameters.values(), *(lifted.step(name) for name in lifted.steps)]
+    assert all(one.grad is not None and torch.isfinite(one.grad).all() for one in learned)
+
+
+def test_nothing_learned_is_nothing_changed() -> None:
+    model = quantized(lift.folded(tiny.classifier()))
+    back = lift.lower(model, lift.lift(model).learned())
+    entry = image(1, 3, 16, 16)
+    np.testing.assert_allclose(answers(back, entry)[0], answers(model, entry)[0], rtol=1e-6)
+
+
+def test_what_was_learned_comes_back_and_the_rest_stays() -> None:
+    model = quantized(lift.folded(tiny.classifier()))
+    lifted = lift.lift(model)
+    optimizer = torch.optim.SGD([*lifted.parameters.values(), *map(lifted.step, lifted.steps)], 1e-3)
+    entry = image(4, 3, 16, 16)
+    for _ in range(2):
+        loss = lifted.module(torch.from_numpy(entry))[0].square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    back = lift.lower(model, lifted.learned())
+    (wanted,) = lifted.module(torch.from_numpy(entry[:1]))
+    np.testing.assert_allclose(answers(back, entry[:1])[0], wanted.detach().numpy(), rtol=1e-4)
+    assert not np.allclose(answers(back, entry[:1])[0], answers(model, entry[:1])[0])
+    assert back.inputs[0].names == {"image"} and back.outputs[0].names == {"scores"}
+    assert back.get_rt_info(["model_info", "labels"]).astype(str) == model.get_rt_info(["model_info", "labels"]).astype(
+        str
+    )
+    assert [op.get_type_name() for op in back.get_ordered_ops()] == [
+        op.get_type_name() for op in model.get_ordered_ops()
+    ]
+
+
+def test_dynamic_sizes_come_back() -> None:
+    """Lifted with a fixed size, what was learned goes into the model of any size."""
+    model = lift.folded(tiny.classifier())
+    fixed = model.clone()
+    model.reshape([-1, 3, -1, -1])
+    learned = lift.lift(fixed).learned()
+    back = lift.lower(model, Learned({name: 2 * values for name, values in learned.constants.items()}, {}))
+    assert back.inputs[0].partial_shape == model.inputs[0].partial_shape
+    entry = image(2, 3, 20, 12)
+    np.testing.assert_allclose(answers(back, entry)[0], 4 * answers(model, entry)[0], rtol=1e-4)
+
+
+def test_model_with_suppression_is_cut_before_it() -> None:
+    lifted = lift.lift(lift.folded(scenes.ssd()))
+    assert lifted.left[0].type == "MulticlassNms" and lifted.left[0].reason and len(lifted.ends) == 1
+    assert len(lifted.parameters) == 2
+    (scores,) = lifted.module(torch.from_numpy(image(1, 3, 64, 64)))
+    assert scores.shape == (1, 3, 16)
+
+
+def test_half_precision_is_lifted_in_full(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("half") / "model.xml"
+    ov.save_model(tiny.classifier(), path, compress_to_fp16=True)
+    model = lift.folded(ov.Core().read_model(path))
+    lifted = lift.lift(model)
+    assert len(lifted.parameters) == 2 and all(one.dtype == torch.float32 for one in lifted.parameters.values())
+    entry = image(1, 3, 16, 16)
+    np.testing.assert_allclose(lifted.module(torch.from_numpy(entry))[0].detach(), answers(model, entry)[0], rtol=1e-4)
+
+
+def test_model_without_weights_is_refused_by_name() -> None:
+    entry = ops.parameter([1, 3, 8, 8], np.float32)
+    top = ops.topk(entry, ops.constant(2), 1, "max", "value")
+    with pytest.raises(UnsupportedModel, match="Nothing in this model can be trained") as caught:
+        lift.lift(ov.Model(top.outputs()[:1], [entry]))
+    assert "TopK" in caught.value.message and caught.value.hint

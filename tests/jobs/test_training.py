@@ -1,0 +1,129 @@
+"""Training until a quantized model says what another one says, on a network that is quantized badly by hand."""
+
+import math
+
+import numpy as np
+import openvino as ov
+import pytest
+import torch
+
+from jobs import lift, training
+from jobs.errors import BadOutputs
+from jobs.lift import Lifted
+from jobs.training import Epoch, Images, Plan
+from tests.jobs import tiny
+from tests.jobs.test_lift import quantized
+
+
+def pair() -> tuple[Lifted, Lifted]:
+    """A student whose weights are not those of its teacher."""
+    teacher = lift.folded(tiny.classifier())
+    student = lift.lift(quantized(teacher))
+    with torch.no_grad():
+        for one in student.parameters.values():
+            one.mul_(0.8)
+    return student, lift.lift(teacher)
+
+
+def images(count: int = 24) -> Images:
+    rng = np.random.default_rng(0)
+    return [rng.uniform(0, 255, (1, 3, 16, 16)).astype(np.float32) for _ in range(count)]
+
+
+PLAN = Plan(epochs=4, batch=8, learning_rate=3e-3)
+
+
+def test_loss_falls_and_the_best_is_kept() -> None:
+    student, teacher = pair()
+    before = student.learned()
+    told: list[tuple[int, int]] = []
+    trained = training.train(student, teacher, images(), PLAN, progress=lambda done, total: told.append((done, total)))
+    first, *others = trained.epochs
+    assert first.number == 0 and math.isnan(first.loss) and len(others) == 4 and not trained.ended
+    assert trained.best.number > 0 and trained.best.held_out < 0.5 * first.held_out
+    assert told[-1] == (84, 84), "21 of 24 images train, four times"
+    assert any(not np.array_equal(values, before.constants[name]) for name, values in trained.learned.constants.items())
+
+
+def test_training_that_gains_nothing_keeps_what_was_there() -> None:
+    student, teacher = pair()
+    before = student.learned()
+    trained = training.train(student, teacher, images(), Plan(epochs=9, batch=8, learning_rate=1.0, patience=2))
+    assert trained.best.number == 0 and "Nothing was gained for 2 epochs" in trained.ended
+    assert len(trained.epochs) == 3
+    assert all(np.array_equal(values, before.constants[name]) for name, values in trained.learned.constants.items())
+
+
+def test_stop_ends_at_the_next_step_with_the_best() -> None:
+    student, teacher = pair()
+    trained = training.train(student, teacher, images(), PLAN, stop=lambda: True)
+    assert [epoch.number for epoch in trained.epochs] == [0, 1] and trained.ended == "It was stopped."
+    assert trained.best.number == 1
+
+
+def test_watcher_may_end_it() -> None:
+    student, teacher = pair()
+    trained = training.train(
+        student, teacher, images(), PLAN, watch=lambda epoch, learned: "enough" if epoch.number == 2 else ""
+    )
+    assert trained.epochs[-1].number == 2 and trained.ended == "enough"
+
+
+def test_loss_that_is_no_number_ends_it_at_a_named_step() -> None:
+    student, teacher = pair()
+
+    def break_it(epoch: Epoch, learned: object) -> str:
+        if epoch.number == 1:
+            with torch.no_grad():
+                list(student.parameters.values())[-1].fill_(math.nan)  # the matrix, which no quantizer clips
+        return ""
+
+    trained = training.train(student, teacher, images(), PLAN, watch=break_it)
+    assert "no number at step 1 of epoch 2" in trained.ended and trained.best.number == 1
+    assert all(np.isfinite(values).all() for values in trained.learned.constants.values())
+
+
+def test_model_that_gives_no_numbers_is_refused() -> None:
+    student, teacher = pair()
+    with torch.no_grad():
+        next(iter(teacher.parameters.values())).fill_(math.inf)
+    with pytest.raises(BadOutputs, match="nothing can be learned"):
+        training.train(student, teacher, images(), PLAN)
+
+
+def test_single_image_trains_and_tells() -> None:
+    student, teacher = pair()
+    trained = training.train(student, teacher, images(1), PLAN)
+    assert len(trained.epochs) == 5 and all(math.isfinite(epoch.held_out) for epoch in trained.epochs)
+
+
+def test_same_seed_learns_the_same() -> None:
+    first, second = (training.train(*pair(), images(), PLAN).learned for _ in range(2))
+    for one, other in zip(first.constants.values(), second.constants.values(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_step_says_what_it_asks_for_and_learns_nothing() -> None:
+    student, teacher = pair()
+    before = student.learned()
+    asked = training.load(student, teacher, images(3), Plan(epochs=1, batch=8, learning_rate=1.0))
+    kept = 3 * 16 * 16 * 4  # a map of three channels
+    assert asked.seconds > 0 and asked.batch == 8
+    assert 2 * kept <= asked.image_bytes <= 12 * kept
+    assert asked.fixed_bytes >= 5 * 4 * sum(one.numel() for one in student.parameters.values())
+    for name, values in student.learned().constants.items():
+        np.testing.assert_array_equal(values, before.constants[name])
+
+
+def test_graph_for_one_image_trains_one_at_a_time() -> None:
+    """A reshape with the batch built in."""
+    from openvino import opset13 as ops
+
+    entry = ops.parameter([1, 3, 16, 16], np.float32, name="image")
+    mixed = ops.convolution(entry, np.full((3, 3, 1, 1), 0.1, np.float32), [1, 1], [0, 0], [0, 0], [1, 1], name="mix")
+    means = ops.reduce_mean(ops.reshape(mixed, ops.constant([3, 256]), False), ops.constant([1]), keep_dims=False)
+    model = lift.folded(ov.Model([means], [entry]))
+    student = lift.lift(quantized(model))
+    assert training.load(student, lift.lift(model), images(4), PLAN).batch == 1
+    trained = training.train(student, lift.lift(model), images(8), Plan(epochs=1, batch=4, learning_rate=1e-4))
+    assert len(trained.epochs) == 2
