@@ -11,18 +11,20 @@ from typing import Any
 
 import openvino as ov
 
-from jobs import formats, report_page
+from jobs import compression_config, formats, report_page
 from jobs.report import Artifact
-from jobs.spec import JobSpec, Options, PotAccuracyAware, Quantization
+from jobs.spec import JobSpec, NncfQat, Options, PotAccuracyAware, Quantization
 
 FOLDER = "artifacts"
 CONFIG = "pot_optimization_config.json"
+NNCF_CONFIG = "compression_config.json"
 _TITLES = {
     "model.zip": "Optimised model (zip)",
     "model.xml": "Optimised model, graph",
     "model.bin": "Optimised model, weights",
     report_page.FILE_NAME: "Report",
     CONFIG: "Settings as POT's configuration",
+    NNCF_CONFIG: "Settings as NNCF's configuration",
     "predictions.csv": "Answers of both models",
 }
 _CHUNK = 1 << 20
@@ -55,7 +57,10 @@ _ALGORITHMS = {"pot_default": "DefaultQuantization", "pot_accuracy_aware": "Accu
 
 
 def save_config(job_dir: Path, options: Options) -> None:
-    """The settings as a file that can be given to another job, in POT's own shape. POT knew no weights alone."""
+    """The settings as a file for another job: POT's own, or OTX's for NNCF. Neither knew weights alone."""
+    if isinstance(options, NncfQat):
+        (job_dir / FOLDER / NNCF_CONFIG).write_text(compression_config.write(options), encoding="utf-8")
+        return
     if not isinstance(options, Quantization) or options.method not in _ALGORITHMS:
         return
     params = options.model_dump(mode="json", exclude_defaults=True, exclude={"method", "target_device", "model_type"})

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 
 import openvino as ov
 
+from jobs import torch_names
 from jobs.errors import BadOption
 from jobs.recipe import MODEL
 from jobs.report import ConfigKey
 from jobs.spec import Ignored, IgnoredOperation
 
-PATTERN = "{re}"
+PATTERN = torch_names.PATTERN
 """Before a name that is a pattern, as in NNCF's files."""
 
 _ONNX = {"Mul": "Multiply", "Div": "Divide", "Sub": "Subtract", "Pow": "Power", "Conv": "Convolution"}
@@ -29,17 +30,19 @@ def unmatched(model: ov.Model, ignored: Ignored) -> tuple[str, ...]:
 def lost(model: ov.Model, ignored: Ignored) -> tuple[str, ...]:
     """The same, whether or not they need exist."""
     found = list(operations(model))
-    names = {op.friendly_name for op in found} | spelled(model, ignored.scope).keys()
-    gone = [name for name in ignored.scope if not _is_named(name, names)]
+    names = {op.friendly_name for op in found}
+    elsewhere = renamed(model, ignored.scope)
+    gone = [name for name in ignored.scope if name not in elsewhere and not _is_named(name, names)]
     return (*gone, *(_shown(one) for one in ignored.operations if not any(fits(op, one) for op in found)))
 
 
 def keys(model: ov.Model, ignored: Ignored) -> tuple[ConfigKey, ...]:
     """What became of names, patterns and types that nothing in the model has just so."""
-    here = spelled(model, ignored.scope)
+    here = renamed(model, ignored.scope)
     found = []
     if here:
-        note = "The model spells these operations otherwise: " + _few(f"{name} is {own}" for name, own in here.items())
+        pairs = (f"{name} is {_few(own)}" for name, own in here.items())
+        note = "The model spells these operations otherwise: " + _few(pairs)
         found.append(ConfigKey(key="ignored.scope", value=_few(here), fate="changed", note=note, source=MODEL))
     if gone := lost(model, ignored):
         note = "Nothing in this model is called so."
@@ -50,6 +53,15 @@ def keys(model: ov.Model, ignored: Ignored) -> tuple[ConfigKey, ...]:
 def _few(items: Iterable[str]) -> str:
     first, *rest = items
     return f"{first} and {len(rest)} more" if len(rest) > 1 else ", ".join((first, *rest))
+
+
+def renamed(model: ov.Model, scope: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Names and patterns in another spelling than the model's, each with the names of what they mean in it."""
+    wanted = tuple(scope)
+    here = [(op.friendly_name, op.get_type_name()) for op in operations(model)]
+    names = {name for name, _ in here}
+    old = torch_names.found(here, (name for name in wanted if torch_names.is_old(name) and not _is_named(name, names)))
+    return old | {name: (own,) for name, own in spelled(model, wanted).items()}
 
 
 def spelled(model: ov.Model, scope: Iterable[str]) -> dict[str, str]:

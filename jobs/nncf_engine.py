@@ -121,10 +121,12 @@ def ignored_scope(model: ov.Model, wanted: Ignored, more: Sequence[str] = ()) ->
     named = [
         op.friendly_name for op in ignored.operations(model) if any(ignored.fits(op, one) for one in with_attributes)
     ]
-    here = ignored.spelled(model, scope)
+    here = ignored.renamed(model, scope)
+    elsewhere = [own for found in here.values() for own in found]
+    rest = [name for name in scope if name not in here]
     return nncf.IgnoredScope(
-        names=[here.get(name, name) for name in scope if not name.startswith(ignored.PATTERN)] + named + [*more],
-        patterns=[name.removeprefix(ignored.PATTERN) for name in scope if name.startswith(ignored.PATTERN)],
+        names=[name for name in rest if not name.startswith(ignored.PATTERN)] + elsewhere + named + [*more],
+        patterns=[name.removeprefix(ignored.PATTERN) for name in rest if name.startswith(ignored.PATTERN)],
         types=[one.type for one in kinds if not one.attributes],
         validate=False,  # `ignored.unmatched` has looked already, also inside branches
     )

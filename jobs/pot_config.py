@@ -5,7 +5,7 @@ What POT did with each key was read off its code (openvino-dev 2023.3).
 
 from pydantic import JsonValue
 
-from jobs import commented_json, fields, translation
+from jobs import commented_json, config_kind, fields, translation
 from jobs.errors import BadConfig
 from jobs.translation import (
     CHANNELS,
@@ -252,10 +252,10 @@ def read(name: str, text: str, method: str = "pot_default") -> Translation:
     data = commented_json.parse(name, text)
     if not isinstance(data, dict):
         raise BadConfig(f"“{name}” must hold an object, not {fields.shown(data)}.", where=name)
-    if "order_of_parts" in data or "nncf_quantization" in data:
+    if config_kind.is_nncf(data) and not config_kind.is_pot(data):
         raise BadConfig(
             f"“{name}” is an NNCF compression configuration, not POT's.",
-            hint="Choose an NNCF method for it, or upload a pot_optimization_config.json.",
+            hint="Choose the method NNCF Quantization for it, or upload a pot_optimization_config.json.",
             where=name,
         )
     reader = Reader(name)

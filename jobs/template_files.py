@@ -26,7 +26,7 @@ _METHODS = {"openvino": ("pot_default", "pot_accuracy_aware", "weights", "nncf_q
 
 
 class ConfigFile(Frozen):
-    """An uploaded `pot_optimization_config.json`, or POT's whole JSON file."""
+    """A configuration file of POT or NNCF, OTX's or their own."""
 
     name: str
     text: str
@@ -51,6 +51,8 @@ class Template:
     configuration: Group = field(repr=False)
     pot: ConfigFile | None = field(default=None, repr=False)
     """Its pot_optimization_config.json."""
+    nncf: ConfigFile | None = field(default=None, repr=False)
+    """Its compression_config.json, where OTX could train with it."""
     is_default: bool = False
 
 
@@ -142,7 +144,6 @@ def _load(folder: Path, task: str, name: str) -> Template:
         file=base.name,
         overriding=shown,
     )
-    pot = path.with_name("pot_optimization_config.json")
     return Template(
         task=task,
         name=name,
@@ -154,9 +155,14 @@ def _load(folder: Path, task: str, name: str) -> Template:
         methods=tuple(one for entry, has in file.entrypoints for one in _METHODS.get(entry, ()) if has),
         model_settings={key: fields.text(value) for key, value in file.model_api.items()},
         configuration=group,
-        pot=ConfigFile(name=pot.name, text=pot.read_text(encoding="utf-8")) if pot.exists() else None,
+        pot=_config(path.with_name("pot_optimization_config.json")),
+        nncf=_config(path.with_name("compression_config.json")) if file.entrypoints.nncf else None,
         is_default=file.is_default_for_task,
     )
+
+
+def _config(path: Path) -> ConfigFile | None:
+    return ConfigFile(name=path.name, text=path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def _yaml(path: Path, shown: str) -> object:

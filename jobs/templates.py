@@ -1,8 +1,9 @@
 """`configs/` as typed models: OTX's own files, the parameters they offer, and the options they come to.
 
-A value comes from the last that says it: the method's own default, the template's `pot_optimization_config.json` or the
-file uploaded in its place, OTX's parameters (`configuration.yaml`, overridden by `template.yaml`), the person. That is
-OTX's order; the preset in a file of OTX is therefore without effect unless a template or a person says the same.
+A value comes from the last that says it: the method's own default, the template's `pot_optimization_config.json` (for
+NNCF its `compression_config.json`) or the file uploaded in its place, OTX's parameters (`configuration.yaml`,
+overridden by `template.yaml`), the person. That is OTX's order; the preset in a file of OTX for POT is therefore
+without effect unless a template or a person says the same.
 
 A recipe that the model carries is used instead of the template's file, and wins over OTX's parameters too: OTX 2.x,
 which wrote it, has no others.
@@ -15,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jobs import configuration, fields, pot_config
+from jobs import compression_config, configuration, fields, pot_config
 from jobs import recipe as recipes
 from jobs.errors import BadConfig, BadOption
 from jobs.fields import Kind as Kind
@@ -158,10 +159,8 @@ def _said_by_otx(template: Template, method: str) -> dict[str, _Value]:
     epochs are for learning from labels, with another optimizer.
     """
     if method == "nncf_qat":
-        learned = template.configuration.groups.get("learning_parameters")
-        known = learned.parameters if learned else {}
-        batch = known.get("batch_size") or known.get("train_batch_size")
-        return {"batch_size": _Value(configuration.effective(batch), "configuration.yaml")} if batch else {}
+        batch = _parameter(template, "learning_parameters", "batch_size", "train_batch_size")
+        return {} if batch is None else {"batch_size": _Value(batch, "configuration.yaml")}
     told = template.configuration.groups.get("pot_parameters")
     if told is None or not _is_pot(method):
         return {}
@@ -182,32 +181,57 @@ def _layers(
         for name, value in _said_by_otx(template, method).items()
         if name in known
     }
-    return {**otx, **said} if translation.source == recipes.MODEL else {**said, **otx}
+    # A batch in an uploaded file of NNCF was meant for it; what OTX has is a guess by the size of the network.
+    otx_first = translation.source == recipes.MODEL or (uploaded and method == "nncf_qat")
+    return {**otx, **said} if otx_first else {**said, **otx}
 
 
-def _without_counterpart(template: Template) -> Iterator[ConfigKey]:
-    """Parameters that the template sets for POT's own engine."""
+def _without_counterpart(template: Template, method: str) -> Iterator[ConfigKey]:
+    """Parameters that the template sets for POT's own engine, or for learning from labels."""
+    if method == "nncf_qat":
+        rate = _parameter(template, "learning_parameters", "learning_rate", "lr")
+        if rate is not None:
+            yield ConfigKey(
+                key="learning_parameters.learning_rate",
+                value=fields.text(rate),
+                fate="changed",
+                note="It is for learning from labels with another optimizer; training here has its own.",
+                source="template.yaml",
+            )
+        return
     told = template.configuration.groups.get("pot_parameters")
-    for name, node in told.parameters.items() if told else ():
+    for name, node in told.parameters.items() if told and _is_pot(method) else ():
         value = configuration.effective(node)
         if name not in PARAMETERS and value:
             note = pot_config.explain(name)
             yield ConfigKey(key=name, value=fields.text(value), fate="changed", note=note, source="template.yaml")
 
 
+def _parameter(template: Template, group: str, *named: str) -> int | float | bool | str | None:
+    """The value of the first of these that `configuration.yaml` has."""
+    told = template.configuration.groups.get(group)
+    nodes = (told.parameters.get(name) for name in named) if told else ()
+    return next((configuration.effective(node) for node in nodes if node is not None), None)
+
+
 def _translation(template: Template, method: str, config: ConfigFile | None, recipe: Mapping[str, str]) -> Translation:
-    """All files are POT's; what compresses weights alone, or trains, takes none of them."""
-    if not _is_pot(method):
+    """All files are about quantization; what compresses weights alone takes none of them."""
+    if method == "weights":
         if config is not None:
-            why = "training reads none" if method == "nncf_qat" else "weights alone are not quantized that way"
             raise BadConfig(
-                f"“{config.name}” is a configuration of POT, and {why}.",
-                hint="Choose the method POT Default or POT Accuracy-aware for it, or remove the file.",
+                f"“{config.name}” is about quantization, and weights alone are not quantized that way.",
+                hint="Choose a method of POT or NNCF for it, or remove the file.",
                 where=config.name,
             )
         return Translation("", ())
     if recipe and config is None:
         return recipes.read(recipe)
+    if method == "nncf_qat" and (file := config or template.nncf):
+        points = _parameter(template, "nncf_optimization", "maximal_accuracy_degradation")
+        return compression_config.read(
+            file.name, file.text, points=None if points is None else float(points), shipped=config is None
+        )
+    # A network that OTX did not train with NNCF is quantized as for POT before it is trained.
     file = config or template.pot
     return pot_config.read(file.name, file.text, method) if file else Translation("", ())
 
@@ -252,8 +276,7 @@ def resolve(
         values[name] = _Value(_given(known, name, text, warnings), _PERSON)
     options = _together(_options(method, values), warnings)
     keys = tuple(_key(row, translation.source, values, options) for row in translation.rows)
-    more = _without_counterpart(template) if _is_pot(method) else ()
-    return Resolved(options, (*keys, *more), tuple(warnings))
+    return Resolved(options, (*keys, *_without_counterpart(template, method)), tuple(warnings))
 
 
 def _require(template: Template, method: str) -> None:

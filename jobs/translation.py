@@ -16,11 +16,12 @@ from jobs import fields
 from jobs.errors import BadConfig, BadOption
 from jobs.fields import Parameter
 from jobs.report import ConfigKey
-from jobs.spec import PotAccuracyAware
+from jobs.spec import NncfQat, PotAccuracyAware
 
 Fate = Literal["kept", "changed", "refused"]
 
 _SHOWN = 200
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Row:
     """The parameter that it sets; empty when it sets none."""
     used: Any = None
     """What it sets it to."""
+    also: Mapping[str, Any] = field(default_factory=dict)
+    """What else it sets, where nothing else in the file does."""
 
     def key(self, source: str) -> ConfigKey:
         """As reports show it."""
@@ -54,7 +57,9 @@ class Translation:
     @property
     def values(self) -> dict[str, Any]:
         """By the parameter's name, ready for the options. Lists of names add up."""
-        result: dict[str, Any] = {}
+        result: dict[str, Any] = {name: used for row in self.rows for name, used in row.also.items()}
+        said = {row.parameter for row in self.rows}
+        result = {name: used for name, used in result.items() if name not in said}
         for row in self.rows:
             if row.parameter:
                 more = isinstance(row.used, tuple) and row.parameter in result
@@ -82,7 +87,16 @@ class Reader:
         """Say what became of a key that sets nothing."""
         self.rows.append(Row(path, value, fate, note))
 
-    def set(self, path: str, value: JsonValue, name: str, used: Any, fate: Fate = "kept", note: str = "") -> None:
+    def set(
+        self,
+        path: str,
+        value: JsonValue,
+        name: str,
+        used: Any,
+        fate: Fate = "kept",
+        note: str = "",
+        also: Mapping[str, Any] = _NOTHING,
+    ) -> None:
         """Give a parameter a value. Raises BadOption when it cannot have it."""
         try:
             parsed = fields.parse(PARAMETERS[name], used)
@@ -91,7 +105,7 @@ class Reader:
                 raise BadOption(f"In “{self.source}” {error.message}", hint=error.hint, where=name) from None
             self.add(path, value, "refused", error.message)
             return
-        self.rows.append(Row(path, value, fate, note, name if used is not None else "", parsed))
+        self.rows.append(Row(path, value, fate, note, name if used is not None else "", parsed, also))
 
     def bad(self, path: str, problem: str, hint: str = "") -> BadConfig:
         """What to raise for a key that cannot be read."""
@@ -103,12 +117,14 @@ def _counts(row: Row, last: Mapping[str, Row]) -> bool:
 
 
 def _outdone(row: Row, later: Row) -> Row:
-    return replace(row, fate="changed", note=f"{later.path} says otherwise.", parameter="", used=None)
+    return replace(row, fate="changed", note=f"{later.path} says otherwise.", parameter="", used=None, also={})
 
 
 Rule = Callable[[Reader, str, JsonValue], None]
-PARAMETERS: Mapping[str, Parameter] = {parameter.name: parameter for parameter in fields.describe(PotAccuracyAware)}
-"""Of POT's methods: what values they can have. DefaultQuantization has some of them."""
+PARAMETERS: Mapping[str, Parameter] = {
+    parameter.name: parameter for method in (NncfQat, PotAccuracyAware) for parameter in fields.describe(method)
+}
+"""Of all methods that quantize: what values they can have. Each has some of them."""
 
 
 # --- rules: what to do with a key

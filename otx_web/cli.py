@@ -143,7 +143,8 @@ def _add_what(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--method", default="pot_default")
     settings = "of the method, the model or the job, as often as needed: --set preset=mixed --set labels=cat,dog"
     parser.add_argument("--set", action="append", default=[], help=settings, metavar="NAME=VALUE")
-    parser.add_argument("--config", type=Path, help="pot_optimization_config.json, or POT's own JSON", metavar="FILE")
+    files = "pot_optimization_config.json or compression_config.json, or POT's or NNCF's own JSON"
+    parser.add_argument("--config", type=Path, help=files, metavar="FILE")
 
 
 def _add_optimize(parser: argparse.ArgumentParser) -> None:

@@ -18,8 +18,9 @@ CONTRACT = {
     *("charts", "figures", "gallery", "intervals", "markup", "numbers", "overlay", "palette", "score_chart"),
     *("tables", "titles", "training_chart"),
     # configs/ and the forms made of it
-    *("commented_json", "configuration", "fields", "model_settings", "pot_config", "recipe", "template_files"),
-    *("templates", "translation"),
+    *("commented_json", "compression_algorithms", "compression_config", "compression_parts", "compression_training"),
+    *("config_kind", "configuration", "fields"),
+    *("model_settings", "pot_config", "recipe", "template_files", "templates", "torch_names", "translation"),
     "sandbox",  # whether there is one
 }
 """Modules of jobs/ that the web imports: standard library, pydantic, yaml and markupsafe only."""

@@ -252,8 +252,7 @@ def _config(form: Form, draft: Draft, messages: Mapping[str, str]) -> Markup:
         _error("config", messages),
         parts.element(
             "p",
-            "A pot_optimization_config.json as OTX ships it, or POT's own JSON. It takes the place of the template's."
-            " Every key is kept, changed or refused, and you see which.",
+            f"{_takes(form.method)} Every key is kept, changed or refused, and you see which.",
             classes="ow-help",
             id="ow-config-help",
         ),
@@ -270,6 +269,15 @@ def _config(form: Form, draft: Draft, messages: Mapping[str, str]) -> Markup:
         body.append(keys(form.resolved.config_keys))
     open_ = bool(draft.config or draft.config_name or "config" in messages)
     return fields.folded("config", "Use a configuration file", *body, open_=open_)
+
+
+def _takes(method: str) -> str:
+    """Which files the method takes."""
+    if method == "weights":
+        return "Files are about quantization: choose a method of POT or NNCF for one."
+    file = "compression_config.json" if method == "nncf_qat" else "pot_optimization_config.json"
+    own = "NNCF" if method == "nncf_qat" else "POT"
+    return f"A {file} as OTX ships it, or {own}'s own JSON. It takes the place of the template's."
 
 
 def keys(found: Sequence[ConfigKey]) -> Markup:

@@ -5,7 +5,7 @@ import pytest
 
 from jobs import ignored
 from jobs.errors import BadOption
-from jobs.nncf_engine import nncf
+from jobs.nncf_engine import ignored_scope, nncf
 from jobs.spec import Ignored, IgnoredOperation
 from tests.jobs.methods.nets import branches, convolutions
 
@@ -99,3 +99,34 @@ def test_the_report_says_what_is_spelled_otherwise_and_what_is_missing() -> None
     )
     assert ignored.unmatched(model, wanted) == ("210", "Sqrt")
     assert ignored.keys(model, Ignored(scope=("mine",))) == ()
+
+
+def test_names_and_patterns_of_nncf_2_are_found_in_todays_graph() -> None:
+    model = traced(
+        "__module.net.map/aten::mul/Multiply",
+        "__module.net.map/aten::mul/Multiply_1",
+        "__module.net.map/aten::add/Add",
+        "__module.net.head/aten::add/Add",
+    )
+    wanted = Ignored(scope=("Net/Map[map]/__add___0", "{re}.*map.*__mul__.*", "Net/Map[map]/sqrt_0"), strict=False)
+    assert ignored.renamed(model, wanted.scope) == {
+        "Net/Map[map]/__add___0": ("__module.net.map/aten::add/Add",),
+        "{re}.*map.*__mul__.*": ("__module.net.map/aten::mul/Multiply", "__module.net.map/aten::mul/Multiply_1"),
+    }
+    changed, refused = ignored.keys(model, wanted)
+    assert "Net/Map[map]/__add___0 is __module.net.map/aten::add/Add" in changed.note
+    assert "__module.net.map/aten::mul/Multiply_1" in changed.note
+    assert refused.value == "Net/Map[map]/sqrt_0"
+    scope = ignored_scope(model, wanted)
+    assert sorted(scope.names) == [
+        "Net/Map[map]/sqrt_0",
+        "__module.net.map/aten::add/Add",
+        "__module.net.map/aten::mul/Multiply",
+        "__module.net.map/aten::mul/Multiply_1",
+    ]
+    assert not scope.patterns
+
+
+def test_a_pattern_that_the_model_has_is_not_looked_for_elsewhere() -> None:
+    model = traced("__module.map/aten::mul/Multiply", "x__mul__y")
+    assert ignored.renamed(model, ("{re}.*__mul__.*",)) == {}

@@ -405,9 +405,9 @@ def test_weights_in_8_bits_take_nothing_of_4() -> None:
 
 
 def test_weights_take_no_file_of_quantization() -> None:
-    with pytest.raises(BadConfig, match="is a configuration of POT") as caught:
+    with pytest.raises(BadConfig, match="is about quantization") as caught:
         templates.resolve(template(), "weights", config=pot(preset="mixed"))
-    assert "POT Default" in caught.value.hint
+    assert "a method of POT or NNCF" in caught.value.hint
 
 
 def test_weights_in_groups_of_none() -> None:
@@ -423,18 +423,20 @@ def test_settings_that_a_model_looks_like_give_way_to_what_is_said() -> None:
     assert (found["scale_values"].value, found["scale_values"].source) == ("1", "the model")
 
 
-def test_training_has_its_batch_from_otx_and_the_rest_of_its_own() -> None:
+def test_training_has_its_batch_from_otx_its_file_for_nncf_and_the_rest_of_its_own() -> None:
     found = {one.name: one for one in templates.parameters(template(), "nncf_qat")}
     told = template().configuration.groups["learning_parameters"].parameters["batch_size"]
     assert (found["batch_size"].value, found["batch_size"].source) == (str(effective(told)), "configuration.yaml")
-    assert {one.source for name, one in found.items() if name != "batch_size"} == {"OTX Web"}
+    file = {name for name, one in found.items() if one.source == "compression_config.json"}
+    assert file == {"preset", "stat_subset_size"}
+    assert {one.source for name, one in found.items() if name not in file | {"batch_size"}} == {"OTX Web"}
     assert not found["epochs"].advanced and found["weight_decay"].group == "Training"
     options = templates.resolve(template(), "nncf_qat", given={"epochs": "3", "batch_size": "4"}).options
     assert isinstance(options, NncfQat) and (options.epochs, options.batch_size) == (3, 4)
 
 
 def test_training_takes_no_file_of_pot() -> None:
-    with pytest.raises(BadConfig, match="training reads none") as caught:
+    with pytest.raises(BadConfig, match="is a configuration of POT") as caught:
         templates.resolve(template(), "nncf_qat", config=pot(preset="mixed"))
     assert "POT Default" in caught.value.hint
 

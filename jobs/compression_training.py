@@ -1,0 +1,107 @@
+"""What NNCF's configuration files say of training, translated: rate, schedule and when it ends."""
+
+from pydantic import JsonValue
+
+from jobs import fields
+from jobs.translation import Reader, Rule, change, keep, only, refuse, section, walk
+
+_SGD = 1e-3
+"""A rate above it is one for plain gradient descent."""
+_TOO_FAST = (
+    "That is a rate for SGD. AdamW trains here, which so large steps would lead away from the model, so its own rate is"
+    " used; set learning_rate to have another."
+)
+
+
+def rate(reader: Reader, path: str, value: JsonValue) -> None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > _SGD:
+        reader.add(path, value, "changed", _TOO_FAST)
+        return
+    reader.set(path, value, "learning_rate", value)
+
+
+def optimizer(reader: Reader, path: str, value: JsonValue) -> None:
+    """The rate of the optimizer that trains here is kept, however fast."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    adam = isinstance(kind, str) and kind.lower().startswith("adam")
+    pace = keep("learning_rate") if adam else rate
+    used = "AdamW trains, with moments of its own."
+    rules: dict[str, Rule] = {
+        "type": only("AdamW", "AdamW trains, whose steps are alike for weights and quantizers."),
+        "lr": pace,
+        "base_lr": pace,
+        "weight_decay": keep("weight_decay"),
+        **dict.fromkeys(("momentum", "betas", "eps", "nesterov", "amsgrad", "paramwise_cfg"), change(used)),
+        **dict.fromkeys(("optimizer_params", "schedule_type", "schedule_params", "steps", "gamma"), change(SCHEDULE)),
+    }
+    walk(reader, path, value, rules)
+
+
+SCHEDULE = "The rate rises in the warm-up and falls to 0 along a cosine."
+LR_CONFIG: dict[str, Rule] = {
+    "warmup_iters": keep("learning_rate_warmup_iters"),
+    **dict.fromkeys(
+        (
+            *("_delete_", "policy", "fixed", "fixed_iters", "fixed_ratio", "warmup", "warmup_ratio", "step", "gamma"),
+            *(
+                "by_epoch",
+                "min_lr",
+                "min_lr_ratio",
+                "periods",
+                "restart_weights",
+                "metric",
+                "patience",
+                "iteration_patience",
+            ),
+        ),
+        change(SCHEDULE),
+    ),
+}
+BEST = "The best epoch is kept, by the loss on images that train nothing."
+MULTIPLIER = "Steps of quantizers learn at a rate of their own, 10 times that of the weights."
+
+
+# --- training by accuracy
+
+
+def aware(*, points: float | None, shipped: bool) -> Rule:
+    """accuracy_aware_training, whose accepted loss OTX overwrites, and whose epochs are a bound hardly ever met."""
+    accepted = "The accepted loss is a setting of the job; training goes on as long as it gains."
+
+    def degradation(reader: Reader, path: str, value: JsonValue) -> None:
+        if points is None:
+            reader.add(path, value, "changed", accepted)
+            return
+        says = f"OTX's maximal_accuracy_degradation, {points:g} %, overwrites it with {points / 100:g}. "
+        reader.add(path, value, "changed", ("" if value == points / 100 else says) + accepted)
+
+    def epochs(reader: Reader, path: str, value: JsonValue) -> None:
+        if shipped:
+            note = "NNCF ended when little enough was lost, long before. Set epochs to train as long as that."
+            reader.add(path, value, "changed", note)
+            return
+        reader.set(path, value, "epochs", value)
+
+    adaptive = "There is no rate of compression to adapt: 8 bits are 8 bits."
+    rules: dict[str, Rule] = {
+        "maximal_absolute_accuracy_degradation": degradation,
+        "maximal_relative_accuracy_degradation": change(accepted),
+        "maximal_total_epochs": epochs,
+        **dict.fromkeys(
+            (
+                *("initial_training_phase_epochs", "initial_compression_rate_step", "patience_epochs"),
+                *("compression_rate_step_reduction_factor", "lr_reduction_factor", "minimal_compression_rate_step"),
+            ),
+            refuse(adaptive),
+        ),
+    }
+
+    def mode(reader: Reader, path: str, value: JsonValue) -> None:
+        if value not in ("early_exit", "adaptive_compression_level"):
+            raise reader.bad(
+                path, f"is {fields.shown(value)}; it must be one of early_exit, adaptive_compression_level"
+            )
+        note = adaptive if value != "early_exit" else "Training ends after early_stop_patience epochs without a gain."
+        reader.add(path, value, "refused" if value != "early_exit" else "changed", note)
+
+    return section({"mode": mode, "params": section(rules)})
