@@ -38,12 +38,14 @@ def lost(model: ov.Model, ignored: Ignored) -> tuple[str, ...]:
 
 def keys(model: ov.Model, ignored: Ignored) -> tuple[ConfigKey, ...]:
     """What became of names, patterns and types that nothing in the model has just so."""
-    here = renamed(model, ignored.scope)
     found = []
-    if here:
-        pairs = (f"{name} is {_few(own)}" for name, own in here.items())
-        note = "The model spells these operations otherwise: " + _few(pairs)
+    if here := spelled(model, ignored.scope):
+        note = "The model spells these operations otherwise: " + _few(f"{name} is {own}" for name, own in here.items())
         found.append(ConfigKey(key="ignored.scope", value=_few(here), fate="changed", note=note, source=MODEL))
+    for name, own in renamed(model, ignored.scope).items():
+        if torch_names.is_old(name):  # a guess that a person should see
+            note = f"By modules, functions and order, in this model: {_few(own)}"
+            found.append(ConfigKey(key="ignored.scope", value=name, fate="changed", note=note, source=MODEL))
     if gone := lost(model, ignored):
         note = "Nothing in this model is called so."
         found.append(ConfigKey(key="ignored", value=_few(gone), fate="refused", note=note, source=MODEL))

@@ -308,6 +308,20 @@ async def test_configuration_file_shows_what_becomes_of_its_keys(
     assert "pot.json is not with this browser any more" in settle(house, visit, "config=pot.json", "", **pair).form
 
 
+async def test_training_takes_files_of_nncf(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
+    text = json.dumps({"compression": [{"algorithm": "quantization", "preset": "mixed"}, {"algorithm": "rb_sparsity"}]})
+    config = json.dumps({"name": "nncf.json", "text": text})
+    page = settle(house, visit, "config=nncf.json&method=nncf_qat", config, **pair)
+    assert page.ready
+    assert "A compression_config.json as OTX ships it, or NNCF&#39;s own JSON." in page.form
+    assert "rb_sparsity" in page.form
+    assert "preset Mixed" in page.form
+    wrong = settle(house, visit, "config=nncf.json&method=pot_default", config, **pair)
+    assert not wrong.ready
+    assert "NNCF compression configuration" in wrong.form
+    assert "A pot_optimization_config.json as OTX ships it" in wrong.form
+
+
 # --- what it will cost
 
 
