@@ -184,6 +184,8 @@ def _lifted(
             if made is None:
                 raise Unliftable("it is behind the cut")
             args.append(made[entry.get_index()])
+        if (known := _worked_out(build, op, args)) is not None:
+            return known
         if kind not in OPERATIONS:
             raise Unliftable("it is not known here")
         for port in op.outputs():
@@ -194,6 +196,21 @@ def _lifted(
         left.append(Left(name, kind, str(reason)))
         return None
     return found if isinstance(found, tuple) else (found,)
+
+
+def _worked_out(build: Builder, op: ov.Node, args: Sequence[Value]) -> tuple[Value, ...] | None:
+    """The outputs of what computes with shapes and constants alone, once the size of the input is fixed.
+
+    A quantized model cannot be folded, or its weights would be rounded for good.
+    """
+    if op.get_type_name() == "ShapeOf":
+        return (np.array(builder.shape(op.input_value(0)), op.get_output_element_type(0).to_dtype()),)
+    constant = args and all(isinstance(one, np.ndarray) for one in args)
+    if not constant or op.get_type_name() == "FakeQuantize" or any(map(build.learns, args)):
+        return None
+    outputs = [ov.Tensor(one.get_element_type(), builder.shape(one)) for one in op.outputs()]
+    inputs = [ov.Tensor(np.ascontiguousarray(np.asarray(one))) for one in args]
+    return tuple(np.array(one.data) for one in outputs) if op.evaluate(outputs, inputs) else None
 
 
 def _with_bias(build: Builder, op: ov.Node, args: list[Value]) -> fx.Node | None:

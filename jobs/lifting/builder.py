@@ -64,9 +64,13 @@ class Builder:
         values = tuple(self.value(one) for one in args)
         return self.graph.call_function(function, values, {name: self.value(one) for name, one in kwargs.items()})
 
+    def learns(self, one: Any) -> bool:
+        """Whether it is a constant that becomes a parameter."""
+        return isinstance(one, Constant) and getattr(one, "source", None) in self._trainable
+
     def value(self, one: Any) -> Any:
         """A node for a constant: of a parameter, or of a buffer."""
-        if isinstance(one, Constant) and hasattr(one, "source") and one.source in self._trainable:
+        if self.learns(one):
             return self._parameter(one)
         if isinstance(one, np.ndarray):
             return self._buffer(np.asarray(one))

@@ -132,3 +132,20 @@ def test_model_without_weights_is_refused_by_name() -> None:
     with pytest.raises(UnsupportedModel, match="Nothing in this model can be trained") as caught:
         lift.lift(ov.Model(top.outputs()[:1], [entry]))
     assert "TopK" in caught.value.message and caught.value.hint
+
+
+def test_shapes_are_worked_out_where_sizes_are_fixed() -> None:
+    """As exports of models of any batch have it: a reshape to what ShapeOf, Gather and Concat say."""
+    entry = ops.parameter([-1, 3, 8, 8], np.float32, name="image")
+    mixed = ops.convolution(entry, np.ones((4, 3, 1, 1), np.float32), [1, 1], [0, 0], [0, 0], [1, 1], name="mix")
+    many = ops.gather(ops.shape_of(mixed), ops.constant([0]), ops.constant(0))
+    flat = ops.reshape(mixed, ops.concat([many, ops.constant([-1])], 0), False)
+    model = quantized(ov.Model([flat], [entry]))
+    fixed = model.clone()
+    fixed.reshape([1, 3, 8, 8])
+    lifted = lift.lift(fixed)
+    assert not lifted.left and len(lifted.parameters) == 1
+    for count in (1, 3):
+        given = image(count, 3, 8, 8)
+        (found,) = lifted.module(torch.from_numpy(given))
+        np.testing.assert_allclose(found.detach().numpy(), answers(model, given)[0], rtol=1e-4)

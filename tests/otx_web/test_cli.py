@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from jobs import stopping
 from jobs.report import Report
 from jobs.spec import JobSpec
 from otx_web import cli, forms, services, workers
@@ -256,6 +257,13 @@ def test_jobs_show(built: services.Services, capsys: pytest.CaptureFixture[str])
     assert cli.main(["jobs", "show", job.id, "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["report"]["verdict"]["accuracy"] == "held" and shown["spec"]["template"] == "generic"
+
+
+def test_jobs_stop(built: services.Services) -> None:
+    job = made.job(built, State.RUNNING)
+    built.runner.directory(job.id).mkdir(parents=True, exist_ok=True)
+    assert cli.main(["jobs", "stop", job.id]) == 0
+    assert stopping.asked(built.runner.directory(job.id))
 
 
 def test_jobs_cancel_and_delete(built: services.Services, capsys: pytest.CaptureFixture[str]) -> None:

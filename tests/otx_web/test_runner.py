@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from jobs import stopping
 from jobs.errors import JobError
 from jobs.spec import JobSpec
 from otx_web.runner import NotYours, TooManyJobs
@@ -150,6 +151,21 @@ async def test_cancel_queued_job_never_starts(parts: Services, make_spec: MakeSp
     assert not (parts.runner.directory(job.id) / "events.jsonl").exists()
 
 
+async def test_stop_is_for_what_runs_and_is_forgotten_with_the_run(
+    parts: Services, make_spec: MakeSpec, served: Served
+) -> None:
+    job = await parts.runner.submit(make_spec("hang"), OWNER)
+    await parts.runner.stop(job.id, OWNER)
+    assert not stopping.asked(parts.runner.directory(job.id)), "it has not begun"
+    async with served():
+        await until(lambda: parts.runner.progress(job).steps)
+        await parts.runner.stop(job.id, OWNER)
+        assert parts.runner.progress(job).stopping
+    async with served():  # the app went down, and the job runs again
+        await until(lambda: not parts.runner.progress(job).stopping)
+        await parts.runner.cancel(job.id, OWNER)
+
+
 async def test_cancel_finished_job_leaves_it(parts: Services, make_spec: MakeSpec, served: Served) -> None:
     async with served():
         job = await parts.runner.submit(make_spec(), OWNER)
@@ -169,7 +185,7 @@ async def test_job_cancelled_by_another_process_stops(parts: Services, make_spec
 
 async def test_strangers_change_nothing(parts: Services, make_spec: MakeSpec) -> None:
     job = await parts.runner.submit(make_spec(), OWNER)
-    for act in (parts.runner.cancel, parts.runner.delete):
+    for act in (parts.runner.cancel, parts.runner.stop, parts.runner.delete):
         with pytest.raises(NotYours):
             await act(job.id, "stranger")
     with pytest.raises(NotYours):

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from jobs import events
+from jobs import events, stopping
 from jobs.errors import JobError
 from jobs.report import Failure, Report
 from jobs.spec import Preset
@@ -210,6 +210,15 @@ async def test_cancel_of_a_job_that_has_ended_says_so(house: Services, visit: Vi
 
 
 @pytest.mark.anyio
+async def test_stop_of_a_training_is_asked_for(house: Services, visit: Visit) -> None:
+    job = made.job(house, State.RUNNING)
+    directory = house.runner.directory(job.id)
+    directory.mkdir(parents=True, exist_ok=True)
+    message, go, *_ = await page.act(house, Shown(), visit(id=job.id), said(act="stop"))
+    assert stopping.asked(directory) and (message, go) == ("", "")
+
+
+@pytest.mark.anyio
 async def test_run_again_goes_to_the_new_job(ready: Services, visit: Visit) -> None:
     job = made.job(ready, name="mine")
     _, go, *_ = await page.act(ready, Shown(), visit(id=job.id), said(act="again"))
@@ -238,12 +247,13 @@ async def test_step_that_is_not_there_is_refused(ready: Services, visit: Visit, 
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("act", ["cancel", "again", "step"])
+@pytest.mark.parametrize("act", ["cancel", "stop", "again", "step"])
 async def test_others_can_only_read(ready: Services, visit: Visit, act: str) -> None:
     job = made.job(ready, State.RUNNING, owner="alice")
     _, go, *_ = await page.act(ready, Shown(), visit(id=job.id, visitor="bob"), said(act=act, number=0))
     assert go == "" and not ready.store.in_state(State.QUEUED)
     assert [one.id for one in ready.store.in_state(State.RUNNING)] == [job.id]
+    assert not stopping.asked(ready.runner.directory(job.id))
 
 
 @pytest.mark.anyio
