@@ -209,7 +209,7 @@ def _worked_out(build: Builder, op: ov.Node, args: Sequence[Value]) -> tuple[Val
     if not constant or op.get_type_name() == "FakeQuantize" or any(map(build.learns, args)):
         return None
     outputs = [ov.Tensor(one.get_element_type(), builder.shape(one)) for one in op.outputs()]
-    inputs = [ov.Tensor(np.ascontiguousarray(np.asarray(one))) for one in args]
+    inputs = [ov.Tensor(np.array(one, order="C")) for one in args]
     return tuple(np.array(one.data) for one in outputs) if op.evaluate(outputs, inputs) else None
 
 

@@ -5,6 +5,8 @@ al. 2015). What counts is the loss on images that train nothing; the best values
 the training where it gained nothing.
 """
 
+import contextlib
+import io
 import math
 import os
 import time
@@ -268,7 +270,8 @@ def _any_number(module: nn.Module, two: Tensor) -> bool:
     if len(two) < 2:
         return False
     try:
-        with torch.no_grad():
+        # PyTorch prints what went wrong in a graph, besides raising it.
+        with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
             together, alone = module(two), [module(two[:1]), module(two[1:])]
     except (RuntimeError, IndexError):
         return False
