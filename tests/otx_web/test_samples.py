@@ -17,6 +17,7 @@ from otx_web import samples
 
 MAX_BYTES = 16_000_000
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+ON_PEBBLES = ("zero", "two", "four", "six", "seven")
 TASKS = ("classification", "detection", "segmentation", "instance_segmentation")
 ANOMALY_TASKS = ("anomaly_classification", "anomaly_detection", "anomaly_segmentation")
 
@@ -86,7 +87,8 @@ def test_a_model_says_what_model_api_needs(task: str) -> None:
     assert (info["model_type"], info["task_type"]) == kinds.get(task, ("AnomalyDetection", "anomaly"))
     labels = {
         "segmentation": ("background", "pebble", "paint"),
-        "instance_segmentation": ("otx_empty_lbl", *DIGITS),
+        "detection": ON_PEBBLES,
+        "instance_segmentation": ("otx_empty_lbl", *ON_PEBBLES),
         **dict.fromkeys(ANOMALY_TASKS, ("Normal", "Anomaly")),
     }
     assert tuple(info["labels"].split()) == labels.get(task, DIGITS)
@@ -126,7 +128,7 @@ def test_the_classifier_recognises_the_digits() -> None:
 def annotated(split: str) -> tuple[dict[int, str], list[dict[str, Any]]]:
     """COCO's json of the pebbles: file names by image, and annotations."""
     text = json.loads(files("detection")[f"annotations/instances_{split}.json"])
-    assert [category["name"] for category in text["categories"]] == list(DIGITS)
+    assert [category["name"] for category in text["categories"]] == list(ON_PEBBLES)
     return {image["id"]: image["file_name"] for image in text["images"]}, text["annotations"]
 
 
@@ -136,7 +138,7 @@ def test_pebbles_are_annotated_with_boxes_and_outlines(split: str, count: int) -
     there = {name for name in files("detection") if name.startswith(f"images/{split}/")}
     assert {f"images/{split}/{name}" for name in images.values()} == there and len(there) == count
     assert {one["image_id"] for one in annotations} == set(images)
-    assert {one["category_id"] for one in annotations} == set(range(1, 11))
+    assert {one["category_id"] for one in annotations} == set(range(1, 6))
     for one in annotations:
         x, y, width, height = one["bbox"]
         (outline,) = one["segmentation"]
@@ -160,7 +162,7 @@ def matched(real: list[dict[str, Any]], labels: list[str], boxes: NDArray[np.int
     for one in real:
         x, y, width, height = one["bbox"]
         near = np.abs(boxes - np.array([x, y, x + width, y + height])).max(1) < 0.1 * max(width, height)
-        right = [n for n, label in enumerate(labels) if near[n] and label == DIGITS[one["category_id"] - 1]]
+        right = [n for n, label in enumerate(labels) if near[n] and label == ON_PEBBLES[one["category_id"] - 1]]
         places.append(right[0] if right else -1)
     return places
 

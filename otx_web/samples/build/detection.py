@@ -11,8 +11,9 @@ from openvino import opset13 as ops
 from torch import Tensor, nn
 
 from otx_web.samples.build import network, spotter, trunk
-from otx_web.samples.build.digits import LABELS, SEED, jpeg, pack
+from otx_web.samples.build.digits import SEED, jpeg, pack
 from otx_web.samples.build.pebbles import QUALITY, SIDE, Pebble, draw
+from otx_web.samples.build.spotter import LABELS, NUMBERS
 
 SPLITS = {"train": 120, "val": 300}  # pictures
 LEAST, SAME, MOST = 0.05, 0.5, 100  # score, IoU and number of detections that leave the network
@@ -43,7 +44,7 @@ def dataset() -> dict[str, bytes]:
         images: list[dict[str, object]] = []
         annotations: list[dict[str, object]] = []
         for number in range(count):
-            scene, name = draw(rng, split), f"{number:04}.jpg"
+            scene, name = draw(rng, split, NUMBERS), f"{number:04}.jpg"
             files[f"images/{split}/{name}"] = jpeg(scene.pixels, QUALITY)
             images.append({"id": number + 1, "file_name": name, "width": SIDE, "height": SIDE})
             for pebble in scene.pebbles:

@@ -6,7 +6,7 @@ import openvino as ov
 
 from otx_web.samples.build import network, spotter
 from otx_web.samples.build.detection import SAME, Boxes, with_nms
-from otx_web.samples.build.digits import LABELS
+from otx_web.samples.build.spotter import LABELS
 
 
 def build(folder: Path) -> str:

@@ -1,11 +1,12 @@
 """Scenes of numbered pebbles: of any size, shape and colour, on any ground, with a digit painted on each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from otx_web.samples.build.digits import LABELS, Floats, Pixels, patch, written
+from otx_web.samples.build.digits import Floats, Pixels, patch, written
 
 SIDE = 176  # pixels, of a scene
 RADII = (20.0, 38.0)  # pixels
@@ -46,23 +47,23 @@ class Scene:
     """[SIDE, SIDE]: 0 is the ground, 1 a pebble, 2 the paint on it."""
 
     def mask(self) -> Pixels:
-        """[SIDE, SIDE]: 0 is the ground, 1 the pebbles with a zero, 2 those with a one, and so on."""
+        """[SIDE, SIDE]: 0 is the ground, 1 the pebbles of the first label, 2 those of the second, and so on."""
         mask = Image.new("L", (SIDE, SIDE))
         for pebble in self.pebbles:
             ImageDraw.Draw(mask).polygon((pebble.outline - 0.5).ravel().tolist(), fill=pebble.label + 1)
         return np.asarray(mask)
 
 
-def draw(rng: np.random.Generator, split: str) -> Scene:
-    """A scene with digits of a split."""
+def draw(rng: np.random.Generator, split: str, digits: Sequence[int] = range(10)) -> Scene:
+    """A scene with digits of a split, each of one of these; a pebble's label is its place among them."""
     pixels = _ground(rng)
     parts = np.zeros((SIDE, SIDE), np.uint8)
     pebbles = []
     for x, y, radius in _places(rng):
-        label = int(rng.integers(len(LABELS)))
-        digits = written(split)[label]
+        label = int(rng.integers(len(digits)))
+        written_so = written(split)[digits[label]]
         pebble = Pebble(label, _outline(rng, x, y, radius))
-        _lay(pixels, parts, pebble, digits[int(rng.integers(len(digits)))], radius, rng)
+        _lay(pixels, parts, pebble, written_so[int(rng.integers(len(written_so)))], radius, rng)
         pebbles.append(pebble)
     down, right = rng.uniform(-0.25, 0.25, 2)
     across = np.linspace(-1, 1, SIDE, dtype=np.float32)
