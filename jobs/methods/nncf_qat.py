@@ -67,13 +67,18 @@ def apply(prepared: Prepared, options: NncfQat, emit: events.Emit) -> Optimised:
         watch=watch,
         stop=prepared.stop,
     )
-    model = lift.lower(quantized.model, trained.learned)
+    harm = watch.harm(trained.best.number)
+    model = quantized.model.clone() if harm else lift.lower(quantized.model, trained.learned)
     nncf_groups.store_weights(model)
     return Optimised(
         model=model,
-        applied={**quantized.applied, **_applied(options, trained), "quantizers": str(quantized.quantizers)},
+        applied={
+            **quantized.applied,
+            **_applied(options, trained, 0 if harm else trained.best.number),
+            "quantizers": str(quantized.quantizers),
+        },
         config_keys=ignored.keys(prepared.model, options.ignored),
-        notes=(*quantized.notes, *_notes(trained), *_left(student)),
+        notes=(*quantized.notes, *_notes(trained, harm), *_left(student)),
         training=tuple(watch.epochs),
     )
 
@@ -164,7 +169,8 @@ class _Watch:
         self.epochs: list[events.Epoch] = []
         self._validation, self._quantized, self._most, self._emit = prepared.validation, quantized, epochs, emit
         self._places = self._validation.part(min(1.0, _WATCHED / self._validation.size), seed=1)
-        self._original = self._validation.original(self._places, labels=True).value
+        original = self._validation.original(self._places, labels=True)
+        self._original, self._higher_is_better = original.value, original.higher_is_better
 
     def __call__(self, epoch: "Epoch", learned: "Callable[[], Learned]") -> str:
         from jobs import lift
@@ -183,21 +189,36 @@ class _Watch:
         self._emit(event)
         return ""
 
+    def harm(self, number: int) -> str:
+        """What an epoch lost on the watched images since before the training, in words; empty where it lost nothing.
+
+        Few images held out can say that the outputs have come nearer while the answers went astray.
+        """
+        before, after = self.epochs[0].metric, self.epochs[number].metric
+        if before is None or after is None or (after >= before if self._higher_is_better else after <= before):
+            return ""
+        return f"{before:.1%} before and {after:.1%} after, on {len(self._places)} images"
+
 
 def _known(value: float) -> float | None:
     """None for what could not be measured: a metric on images that show nothing of what it counts."""
     return value if math.isfinite(value) else None
 
 
-def _applied(options: NncfQat, trained: "Trained") -> dict[str, str]:
+def _applied(options: NncfQat, trained: "Trained", best: int) -> dict[str, str]:
     said = {name: f"{getattr(options, name):g}" for name in _OF_TRAINING}
-    return {**said, "epochs_trained": str(trained.epochs[-1].number), "best_epoch": str(trained.best.number)}
+    return {**said, "epochs_trained": str(trained.epochs[-1].number), "best_epoch": str(best)}
 
 
-def _notes(trained: "Trained") -> tuple[str, ...]:
+def _notes(trained: "Trained", harm: str) -> tuple[str, ...]:
     first, best = trained.epochs[0].held_out, trained.best
     notes = [f"Training ended in epoch {trained.epochs[-1].number}: {trained.ended}"] if trained.ended else []
-    if best.number:
+    if harm:
+        notes.append(
+            "Training brought the outputs nearer to the original's, but lost accuracy"
+            f" ({harm}), so the model quantized without it is kept. More images to train with would help."
+        )
+    elif best.number:
         notes.append(
             f"The model of epoch {best.number} is kept: on images that trained nothing, it is nearer to the original"
             f" than the one quantized without training (loss {best.held_out:.3g} instead of {first:.3g})."

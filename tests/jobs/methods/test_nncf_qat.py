@@ -1,5 +1,6 @@
 """Quantization-aware training as whole jobs on a model of three classes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from jobs import check, events, findings, run, spec, stopping
 from jobs.findings import CheckRequest, Findings
-from jobs.methods import Prepared, nncf_qat
+from jobs.methods import Evaluation, Prepared, nncf_qat, pot_default
 from jobs.report import Report
 from jobs.spec import Ignored, Limits, NncfQat, Options, PotDefault
 from tests.jobs import tiny
@@ -118,3 +119,39 @@ def test_batch_that_does_not_fit_is_said_before_the_start(tmp_path: Path) -> Non
 def test_names_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     found = rehearse(tmp_path, options=OPTIONS.model_copy(update={"ignored": Ignored(scope=("nowhere",))}))
     assert found.blocked and found.problems[-1].items == ("nowhere",)
+
+
+class Falling:
+    """Images on which every model is worse than the one before."""
+
+    size = 10
+
+    def __init__(self) -> None:
+        self.value = 1.0
+
+    def part(self, share: float, seed: int) -> tuple[int, ...]:
+        return tuple(range(self.size))
+
+    def original(self, places: Sequence[int], *, labels: bool) -> Evaluation:
+        return Evaluation(1.0, np.ones(self.size), np.zeros(self.size))
+
+    def evaluate(self, model: ov.Model, places: Sequence[int], *, labels: bool) -> Evaluation:
+        self.value -= 0.1
+        return Evaluation(self.value, np.full(self.size, self.value), np.ones(self.size))
+
+
+def test_training_that_loses_accuracy_is_not_kept() -> None:
+    """Though the outputs come nearer: on few images that says little."""
+    given = [
+        {"image": np.random.default_rng(place).uniform(0, 255, (1, 3, 16, 16)).astype(np.float32)} for place in range(8)
+    ]
+    plain = pot_default.apply(Prepared(tiny.classifier(), given, 8), PotDefault(), lambda event: None)
+    made = nncf_qat.apply(
+        Prepared(tiny.classifier(), given, 8, validation=Falling()),
+        OPTIONS.model_copy(update={"learning_rate": 1e-4, "early_stop_patience": 0}),
+        lambda event: None,
+    )
+    assert made.applied["best_epoch"] == "0"
+    image = given[0]["image"]
+    answers = [ov.compile_model(model, "CPU")(image)[0] for model in (plain.model, made.model)]
+    np.testing.assert_allclose(*answers, rtol=1e-3)
