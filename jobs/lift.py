@@ -178,6 +178,8 @@ def _lifted(
     """The outputs of an operation in PyTorch; None behind the cut."""
     name, kind = op.get_friendly_name(), op.get_type_name()
     try:
+        if kind == "ShapeOf":  # known also of what is behind the cut
+            return (np.array(builder.shape(op.input_value(0)), op.get_output_element_type(0).to_dtype()),)
         args = []
         for entry in op.input_values():
             made = values.get(entry.get_node().get_name())
@@ -203,8 +205,6 @@ def _worked_out(build: Builder, op: ov.Node, args: Sequence[Value]) -> tuple[Val
 
     A quantized model cannot be folded, or its weights would be rounded for good.
     """
-    if op.get_type_name() == "ShapeOf":
-        return (np.array(builder.shape(op.input_value(0)), op.get_output_element_type(0).to_dtype()),)
     constant = args and all(isinstance(one, np.ndarray) for one in args)
     if not constant or op.get_type_name() == "FakeQuantize" or any(map(build.learns, args)):
         return None
