@@ -392,7 +392,7 @@ class NncfQat(Quantization):
         description="at most so many; they need no labels, and none of them measures accuracy",
     )
     epochs: int = Field(
-        default=10, ge=1, le=1000, title="Epochs", description="times that every one of them is trained with, at most"
+        default=20, ge=1, le=1000, title="Epochs", description="times that every one of them is trained with, at most"
     )
     batch_size: int = Field(
         default=16, ge=1, le=512, title="Batch", description="images trained with at once; more take more memory"
@@ -411,7 +411,7 @@ class NncfQat(Quantization):
         default=0.0, ge=0, le=1, title="Weight decay", description="pulls weights towards 0 at each step"
     )
     early_stop_patience: int = Field(
-        default=3, ge=0, title="Patience", description="ends after so many epochs without a gain; 0 goes on to the last"
+        default=0, ge=0, title="Patience", description="ends after so many epochs without a gain; 0 goes on to the last"
     )
 
     @property
