@@ -3,6 +3,7 @@
 NNCF imports it wherever it is installed, and quantizes a model of OpenVINO's to the same bits without it.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -33,4 +34,7 @@ def hide() -> None:
 
 def want() -> None:
     """Call before importing it. NNCF, if it has been imported meanwhile, goes on without."""
+    # Its threads wait for each other thousands of times a second; where they do so by spinning, and other work wants the
+    # cores too, a step takes four times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Hidden)]
