@@ -34,7 +34,7 @@ def hide() -> None:
 
 def want() -> None:
     """Call before importing it. NNCF, if it has been imported meanwhile, goes on without."""
-    # Its threads wait for each other thousands of times a second; where they do so by spinning, and other work wants the
+    # Its threads wait for each other thousands of times a second. Where they spin meanwhile, and other work wants the
     # cores too, a step takes four times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Hidden)]
