@@ -1,9 +1,9 @@
 """Detection: which objects an image shows, and the box of each."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import openvino as ov
@@ -55,28 +55,48 @@ def target(item: Any) -> Objects:
 def bind(model: ov.Model, settings: Mapping[str, str], dataset: Dataset) -> Bound:
     """A model that does not say how its outputs are read is read by how they look."""
     kind, guessed = detector_kinds.kind_of(model, settings)
-    entry = image_input.of(model, settings)
-    detector = Detector(model, entry, settings, kind)
+    detector = Detector(model, image_input.of(model, settings), settings, kind)
+    return bound_to(dataset, settings, detector, partial(_read, detector), guessed)
+
+
+class Finder(Protocol):
+    """What finds objects, as far as its labels are bound to a dataset's."""
+
+    outputs: tuple[int, ...]
+    classes: int | None
+    first: int
+    threshold: float
+
+
+def bound_to(
+    dataset: Dataset, settings: Mapping[str, str], finder: Finder, read: Callable[..., Prediction], guessed: str
+) -> Bound:
+    """A finder bound to a dataset's labels. `read` is told which labels are wanted; `guessed` is a note, or empty."""
     used = {label for sample in dataset.samples for label in sample.labels or ()}
-    names, places, notes = labels.match_objects(settings, dataset.labels, used, detector.classes, first=detector.first)
+    names, places, notes = labels.match_objects(settings, dataset.labels, used, finder.classes, first=finder.first)
     wanted = np.isin(np.arange(len(names)), places) if used else np.ones(len(names), np.bool_)
     return Bound(
-        outputs=detector.outputs,
+        outputs=finder.outputs,
         labels=names,
         from_dataset=places,
-        read=partial(_read, detector, wanted),
+        read=partial(read, wanted),
         notes=(*((guessed,) if guessed else ()), *notes),
-        threshold=detector.threshold,
+        threshold=finder.threshold,
     )
+
+
+def surest(found: Array, scores: Array, wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Places of objects of wanted labels, the surest first, as many as count."""
+    known = (found >= 0) & (found < len(wanted))
+    known[known] = wanted[found[known]]
+    order = np.flatnonzero(known)
+    return order[np.argsort(-scores[order], kind="stable")][: detectors.MOST]
 
 
 def _read(detector: Detector, wanted: NDArray[np.bool_], outputs: Sequence[Array], size: Size) -> Prediction:
     """Boxes [k, 4], labels [k] and scores [k] of wanted labels, the surest first."""
     boxes, found, scores = detector(outputs, size)
-    known = (found >= 0) & (found < len(wanted))
-    known[known] = wanted[found[known]]
-    order = np.flatnonzero(known)
-    order = order[np.argsort(-scores[order], kind="stable")][: detectors.MOST]
+    order = surest(found, scores, wanted)
     return boxes[order], found[order], scores[order]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from jobs import detector_kinds, detectors, image_input, labels, masks, object_scores, objects, segmenters
+from jobs import detector_kinds, image_input, labels, masks, object_scores, objects, segmenters
 from jobs.findings import ModelFindings
 from jobs.objects import Objects
 from jobs.report import Shape
@@ -41,19 +41,7 @@ def bind(model: ov.Model, settings: Mapping[str, str], dataset: Dataset) -> Boun
     """A model that does not say how its outputs are read is read by how they look."""
     kind, guessed = segmenters.kind_of(model, settings)
     segmenter = Segmenter(model, image_input.of(model, settings), settings, kind)
-    used = {label for sample in dataset.samples for label in sample.labels or ()}
-    names, places, notes = labels.match_objects(
-        settings, dataset.labels, used, segmenter.classes, first=segmenter.first
-    )
-    wanted = np.isin(np.arange(len(names)), places) if used else np.ones(len(names), np.bool_)
-    return Bound(
-        outputs=segmenter.outputs,
-        labels=names,
-        from_dataset=places,
-        read=partial(_read, segmenter, wanted),
-        notes=(*((guessed,) if guessed else ()), *notes),
-        threshold=segmenter.threshold,
-    )
+    return detection.bound_to(dataset, settings, segmenter, partial(_read, segmenter), guessed)
 
 
 def _read(segmenter: Segmenter, wanted: NDArray[np.bool_], outputs: Sequence[Array], size: Size) -> Prediction:
@@ -62,10 +50,7 @@ def _read(segmenter: Segmenter, wanted: NDArray[np.bool_], outputs: Sequence[Arr
     Those without a pixel are left out.
     """
     found = segmenter(outputs, size)
-    known = (found.labels >= 0) & (found.labels < len(wanted))
-    known[known] = wanted[found.labels[known]]
-    order = np.flatnonzero(known)
-    order = order[np.argsort(-found.scores[order], kind="stable")][: detectors.MOST]
+    order = detection.surest(found.labels, found.scores, wanted)
     rles = {place: found.mask(place) for place in order.tolist()}
     seen = [place for place, rle in rles.items() if masks.area(rle, size)]
     return found.boxes[seen], found.labels[seen], found.scores[seen], *masks.pack([rles[place] for place in seen])
