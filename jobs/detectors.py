@@ -11,9 +11,8 @@ from model_api.models.result import DetectionResult
 from model_api.models.ssd import SingleOutputParser
 from model_api.models.yolo import DetectionBox, permute_to_N_HWA_K
 
-from jobs import non_maximum
+from jobs import image_input, non_maximum
 from jobs.detector_kinds import QUERIES, Kind, Size, is_extra, outputs_of
-from jobs.errors import BadOption
 from jobs.image_input import ImageInput
 from jobs.predictions import Array
 from jobs.wrapper import Wrapper
@@ -38,17 +37,8 @@ def suppresses(model: ov.Model) -> bool:
 
 def threshold(wrapper: Any, settings: Mapping[str, str]) -> float:
     """The confidence from which on the model itself counts a box: as it says, else as its makers have it."""
-    text = settings.get("confidence_threshold", "").strip()
     default = 0.35 if settings.get("otx_version") else wrapper.parameters()["confidence_threshold"].default_value
-    try:
-        value = float(text) if text else float(default)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 1:
-        raise BadOption(
-            f"confidence_threshold must be a number from 0 to 1; it is “{text}”.", where="confidence_threshold"
-        )
-    return value
+    return image_input.fraction(settings, "confidence_threshold", float(default))
 
 
 class Detector:

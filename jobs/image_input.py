@@ -228,6 +228,18 @@ def numbers(settings: Mapping[str, str], name: str) -> tuple[float, ...]:
     return values
 
 
+def fraction(settings: Mapping[str, str], name: str, default: float) -> float:
+    """A number from 0 to 1, or the default where nothing is said."""
+    text = settings.get(name, "").strip()
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise BadOption(f"{name} must be a number from 0 to 1; it is “{text}”.", where=name)
+    return value
+
+
 def _per_channel(settings: Mapping[str, str], name: str, channels: int) -> tuple[float, ...]:
     values = numbers(settings, name)
     if len(values) == 1:

@@ -9,8 +9,8 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from jobs import labels, metrics, stats
-from jobs.errors import BadOption, UnsupportedModel, WrongTask
+from jobs import image_input, labels, metrics, stats
+from jobs.errors import UnsupportedModel, WrongTask
 from jobs.findings import ModelFindings
 from jobs.intervals import Interval
 from jobs.samples import Dataset, Sample
@@ -69,7 +69,7 @@ def bind(model: ov.Model, settings: Mapping[str, str], dataset: Dataset) -> Boun
     targets = [sample.target for sample in dataset.samples]
     several = any(len(target or ()) > 1 for target in targets)
     multilabel = several or _flag(settings, "multilabel")
-    threshold = _threshold(settings)
+    threshold = image_input.fraction(settings, "confidence_threshold", 0.5)
     used = {label for target in targets for label in target or ()}
     places, notes = labels.match(names, dataset.labels, used, count)
     if several and not _flag(settings, "multilabel"):
@@ -82,19 +82,6 @@ def bind(model: ov.Model, settings: Mapping[str, str], dataset: Dataset) -> Boun
 
 def _flag(settings: Mapping[str, str], name: str) -> bool:
     return settings.get(name, "").strip().lower() in ("true", "yes", "1", "on")
-
-
-def _threshold(settings: Mapping[str, str]) -> float:
-    text = settings.get("confidence_threshold", "").strip()
-    try:
-        value = float(text) if text else 0.5
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 1:
-        raise BadOption(
-            f"confidence_threshold must be a number from 0 to 1; it is “{text}”.", where="confidence_threshold"
-        )
-    return value
 
 
 def _score_output(model: ov.Model) -> tuple[int, int]:
