@@ -23,6 +23,13 @@ class Measure(Frozen):
     per_class: dict[str, dict[str, float]] = Field(default_factory=dict, description="label to its metrics")
     size_bytes: int = Field(ge=0, le=_MOST, description="of the weights and the graph on disk")
     parameters: int = Field(ge=0, le=_MOST)
+    flops: int | None = Field(
+        default=None,
+        ge=0,
+        le=_MOST,
+        description="of convolutions and matrix products, for one image; a multiply-add counts as 2",
+    )
+    zeros: float | None = Field(default=None, ge=0, le=1, description="share of their weights that are 0")
     precision: str = Field(description="of the weights, e.g. FP32, INT8")
 
 

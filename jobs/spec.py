@@ -378,13 +378,12 @@ class Weights(Calibrated):
         return self.mode.bits == 4 and (self.awq or self.scale_estimation)
 
 
-# --- NNCF's quantization-aware training
+# --- NNCF's methods, which train
 
 
-class NncfQat(Quantization):
-    """Quantization, and training until the quantized model says what the original says. Needs no labels."""
+class Trained(Quantization):
+    """Training until the compressed model says what the original says. Needs no labels."""
 
-    method: Literal["nncf_qat"] = "nncf_qat"
     train_images: int = Field(
         default=2000,
         ge=2,
@@ -419,13 +418,142 @@ class NncfQat(Quantization):
         return max(self.train_images, self.stat_subset_size)
 
 
+class NncfQat(Trained):
+    """Quantization, and training of the quantized model."""
+
+    method: Literal["nncf_qat"] = "nncf_qat"
+
+
+class FilterPruning(Frozen):
+    """Whole filters removed, and all that depends on them. NNCF's names, and its defaults but for the targets."""
+
+    pruning_flops_target: float | None = Field(
+        default=0.3,
+        ge=0,
+        lt=1,
+        title="Share of FLOPs to remove",
+        description="filters are removed until the model computes so much less; empty goes by the share of filters",
+    )
+    pruning_target: float = Field(
+        default=0.3, ge=0, lt=1, title="Share of filters to remove", description="of each layer that may be pruned"
+    )
+    pruning_init: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        title="Share removed at once",
+        description="before the first epoch; the schedule goes on",
+    )
+    schedule: Literal["exponential", "exponential_with_bias", "baseline"] = Field(
+        default="exponential",
+        title="Schedule",
+        description="exponential removes most at first, then less each epoch; baseline removes all before the first",
+    )
+    num_init_steps: int = Field(
+        default=0, ge=0, title="Epochs before", description="so many with the share removed at once, then the schedule"
+    )
+    pruning_steps: int = Field(
+        default=5, ge=1, title="Epochs until the target", description="filters are removed at the start of each of them"
+    )
+    filter_importance: Literal["L2", "L1", "geometric_median"] = Field(
+        default="L2",
+        title="What a filter is worth",
+        description="its norm, or how far it is from all others of its layer, which could do its work",
+    )
+    all_weights: bool = Field(
+        default=False,
+        title="Compare filters of all layers",
+        description="the weakest of the whole network go; without it, each layer gives the same share",
+    )
+    prune_first_conv: bool = Field(
+        default=False, title="Prune the first layer", description="which sees the image; it costs accuracy most"
+    )
+    prune_downsample_convs: bool = Field(
+        default=False, title="Prune layers that shrink", description="convolutions with a stride above 1"
+    )
+    ignored_scopes: tuple[str, ...] = Field(
+        default=(), title="Layers not pruned, by name", description="names of convolutions; {re} before a pattern"
+    )
+
+
+class Sparsity(Frozen):
+    """Single weights that become 0. NNCF's names; its defaults are for 100 epochs."""
+
+    sparsity_init: float = Field(default=0.0, ge=0, lt=1, title="Share of zeros at first")
+    sparsity_target: float = Field(
+        default=0.5, ge=0, lt=1, title="Share of zeros", description="of the weights of all layers"
+    )
+    sparsity_target_epoch: int = Field(
+        default=8, ge=1, title="Epochs until the target", description="the share rises until this epoch"
+    )
+    sparsity_freeze_epoch: int = Field(
+        default=10, ge=1, title="Zeros stay from epoch", description="which weights are 0 changes no more after it"
+    )
+    schedule: Literal["polynomial", "exponential", "adaptive", "multistep"] = Field(
+        default="polynomial",
+        title="Schedule",
+        description="how the share rises; adaptive waits for the loss to come down, multistep goes by the steps below",
+    )
+    power: float = Field(default=0.9, gt=0, title="Power", description="of the polynomial")
+    concave: bool = Field(default=True, title="Fast at first", description="the polynomial rises fast, then slowly")
+    patience: int = Field(default=1, ge=1, title="Epochs to wait", description="of the adaptive schedule")
+    multistep_steps: tuple[int, ...] = Field(default=(), title="Steps", description="epochs at which the share changes")
+    multistep_sparsity_levels: tuple[float, ...] = Field(
+        default=(), title="Shares at the steps", description="one before the first step, and one after each"
+    )
+    update_per_optimizer_step: bool = Field(
+        default=False, title="At each step", description="the polynomial rises at each step, not at each epoch"
+    )
+    weight_importance: Literal["normed_abs", "abs"] = Field(
+        default="normed_abs",
+        title="What a weight is worth",
+        description="its size as a share of its layer's norm, or its size alone",
+    )
+    sparsity_level_setting_mode: Literal["global", "local"] = Field(
+        default="global",
+        title="Compare weights",
+        description="of the whole network, or within each layer, which then all have the same share",
+    )
+    ignored_scopes: tuple[str, ...] = Field(
+        default=(), title="Layers without zeros, by name", description="names of layers; {re} before a pattern"
+    )
+
+
+class NncfPruning(Trained):
+    """Filters removed or weights set to 0, training of what is left, and quantization where it is wanted."""
+
+    method: Literal["nncf_pruning"] = "nncf_pruning"
+    algorithm: Literal["filter_pruning", "magnitude_sparsity", "rb_sparsity"] = Field(
+        default="filter_pruning",
+        title="What is removed",
+        description="filters make the model smaller and faster; zeros (magnitude: the smallest weights, rb: those that"
+        " training finds) make it easier to pack, and faster on few devices only",
+    )
+    enable_quantization: bool = Field(
+        default=True, title="Quantize afterwards", description="and train the quantized model as NNCF Quantization does"
+    )
+    quantized_epochs: int = Field(
+        default=10, ge=1, le=1000, title="Epochs quantized", description="of the training after quantization, at most"
+    )
+    learning_rate: float = Field(
+        default=1e-3,
+        gt=0,
+        le=1,
+        title="Learning rate",
+        description="of the training before quantization; it falls to 0 along a cosine",
+    )
+    filter_pruning: FilterPruning = Field(default=FilterPruning(), title="Filters")
+    sparsity: Sparsity = Field(default=Sparsity(), title="Zeros")
+
+
 # Another method adds its class here.
-Options = PotDefault | PotAccuracyAware | Weights | NncfQat
+Options = PotDefault | PotAccuracyAware | Weights | NncfQat | NncfPruning
 OPTIONS: Mapping[str, type[Options]] = {
     "pot_default": PotDefault,
     "pot_accuracy_aware": PotAccuracyAware,
     "weights": Weights,
     "nncf_qat": NncfQat,
+    "nncf_pruning": NncfPruning,
 }
 """Every method's options by its name."""
 
