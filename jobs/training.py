@@ -58,11 +58,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What came of an epoch. Number 0 is before the first."""
+    """What came of an epoch. The first of a training is the model before it."""
 
     number: int
     loss: float
-    """On the images that train; NaN for number 0."""
+    """On the images that train; NaN before the training."""
     held_out: float
     """On those that do not."""
     seconds: float
@@ -104,31 +104,38 @@ def train(
     progress: Callable[[int, int], None] = lambda done, total: None,
     watch: Watch = lambda epoch, learned: "",
     stop: Stop = lambda: False,
+    after_step: Callable[[], None] = lambda: None,
+    extra: Callable[[], Tensor] | None = None,
+    first: int = 0,
+    ready: int = 0,
 ) -> Trained:
     """Train `student` to give what `teacher` gives; their outputs are the same, in the same order.
 
     `progress` gets how many images have been trained with, and of how many. `stop` is asked after every step.
+    `after_step` may change what was learned in it, and `extra` is added to the loss that trains, not to the one on
+    images held out. Epochs are numbered from `first` on, for several trainings in a row; that is the one before this
+    training. Up to epoch `ready` the model is not yet what was asked for, so that the last of them is the best.
     """
-    run = _Training(student, teacher, images, plan)
+    run = _Training(student, teacher, images, plan, after_step, extra)
     try:
         held_out = run.held_out()
     except Diverged as error:
         raise BadOutputs(
             "What the model gives for these images is not a number (NaN or infinite), so nothing can be learned of it."
         ) from error
-    epochs = [Epoch(0, math.nan, held_out, 0.0, best=True)]
+    epochs = [Epoch(first, math.nan, held_out, 0.0, best=True)]
     best, kept, ended = held_out, student.learned(), watch(epochs[0], student.learned)
-    for number in range(1, plan.epochs + 1):
+    for number in range(first + 1, first + plan.epochs + 1):
         if ended:
             break
         start = time.perf_counter()
         try:
-            loss = run.epoch(number, progress, stop)
+            loss = run.epoch(number, number - first, progress, stop)
             held_out = run.held_out()
         except Diverged as error:
             ended = str(error)
             break
-        better = held_out < best
+        better = held_out < best or number <= ready
         if better:
             best, kept = held_out, student.learned()
         epochs.append(Epoch(number, loss, held_out, time.perf_counter() - start, better))
@@ -152,13 +159,22 @@ def _last_gain(epochs: Sequence[Epoch]) -> int:
 class _Training:
     """Two models, the images, and the state of the optimizer."""
 
-    def __init__(self, student: Lifted, teacher: Lifted, images: Images, plan: Plan) -> None:
+    def __init__(
+        self,
+        student: Lifted,
+        teacher: Lifted,
+        images: Images,
+        plan: Plan,
+        after_step: Callable[[], None] = lambda: None,
+        extra: Callable[[], Tensor] | None = None,
+    ) -> None:
         torch.manual_seed(plan.seed)
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._student = student.module.to(self._device)
         self._teacher = teacher.module.to(self._device).requires_grad_(False)
         self._images, self._plan = images, plan
+        self._after_step, self._extra = after_step, extra
         order = np.random.default_rng(plan.seed).permutation(len(images))
         held = min(_HELD_OUT_MOST, max(1, len(images) // _HELD_OUT))
         self._held, self._training = order[:held], order[held:] if len(images) > 1 else order
@@ -176,10 +192,10 @@ class _Training:
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda n: _rate(n, total, plan.warm_up))
         self._losses: list[_Loss] | None = None
 
-    def epoch(self, number: int, progress: Callable[[int, int], None], stop: Stop) -> float:
-        """Train with every image once. Raises Diverged."""
+    def epoch(self, number: int, place: int, progress: Callable[[int, int], None], stop: Stop) -> float:
+        """Train with every image once. `place` is the epoch's in this training, from 1 on. Raises Diverged."""
         order = np.random.default_rng((self._plan.seed, number)).permutation(self._training)
-        total, seen, before = 0.0, 0, len(self._training) * (number - 1)
+        total, seen, before = 0.0, 0, len(self._training) * (place - 1)
         for start in range(0, len(order), self._plan.batch):
             chosen = order[start : start + self._plan.batch]
             self._optimizer.zero_grad()
@@ -189,9 +205,12 @@ class _Training:
                     raise Diverged(f"The loss is no number at step {start // self._plan.batch + 1} of epoch {number}.")
                 loss.backward()
                 total += loss.item() * len(chosen)
+            if self._extra is not None:
+                self._extra().backward()
             nn.utils.clip_grad_norm_(self._all, _LARGEST_GRADIENT)
             self._optimizer.step()
             self._schedule.step()
+            self._after_step()
             seen += len(chosen)
             progress(before + seen, len(self._training) * self._plan.epochs)
             if stop():

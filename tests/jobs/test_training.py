@@ -97,6 +97,33 @@ def test_single_image_trains_and_tells() -> None:
     assert len(trained.epochs) == 5 and all(math.isfinite(epoch.held_out) for epoch in trained.epochs)
 
 
+def test_every_step_can_be_corrected_and_the_loss_have_more_to_it() -> None:
+    """As weights are that must stay 0, and a penalty on those that are not."""
+    student, teacher = pair()
+    weights = next(iter(student.parameters.values()))
+    asked: list[float] = []
+
+    def correct() -> None:
+        with torch.no_grad():
+            weights[0] = 0
+
+    def penalty() -> torch.Tensor:
+        asked.append(float(weights.detach().abs().sum()))
+        return weights.abs().sum()
+
+    trained = training.train(student, teacher, images(), PLAN, after_step=correct, extra=penalty)
+    assert len(asked) == 4 * 3 and not weights[0].any()
+    plain = training.train(*pair(), images(), PLAN)
+    assert trained.epochs[0].held_out == plain.epochs[0].held_out, "the penalty is not part of what chooses"
+
+
+def test_second_training_goes_on_counting() -> None:
+    student, teacher = pair()
+    trained = training.train(student, teacher, images(), Plan(epochs=3, batch=8, learning_rate=1e-9), first=4, ready=6)
+    assert [epoch.number for epoch in trained.epochs] == [4, 5, 6, 7]
+    assert trained.epochs[2].best, "before it the model is not what was asked for"
+
+
 def test_same_seed_learns_the_same() -> None:
     first, second = (training.train(*pair(), images(), PLAN).learned for _ in range(2))
     for one, other in zip(first.constants.values(), second.constants.values(), strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from jobs import check, events, findings, run, spec, stopping
+from jobs import check, distillation, events, findings, run, spec, stopping
 from jobs.findings import CheckRequest, Findings
 from jobs.methods import Evaluation, Prepared, nncf_qat, pot_default
 from jobs.report import Report
@@ -86,7 +86,7 @@ def test_attention_is_trained() -> None:
 
 def test_what_is_left_in_float_by_name_is_not_trained() -> None:
     model = tiny.classifier()
-    free, frozen = (nncf_qat._lifted(model, model, [1, 3, 16, 16], names)[0].parameters for names in ((), ("mix",)))
+    free, frozen = (distillation.lifted(model, model, [1, 3, 16, 16], names)[0].parameters for names in ((), ("mix",)))
     assert len(free) == 2 and len(frozen) == 1
 
 

@@ -1,0 +1,219 @@
+"""Teaching a compressed model what the float one says: what methods that train share around `jobs.training`.
+
+PyTorch takes seconds to import, so that it is imported inside functions: only what trains needs it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, overload
+
+import openvino as ov
+
+from jobs import events
+from jobs.methods import Array, Cost, Load, Prepared
+from jobs.spec import Trained as Options
+
+if TYPE_CHECKING:
+    from jobs import training
+    from jobs.lift import Learned, Lifted
+    from jobs.training import Epoch, Plan, Trained
+
+_WATCHED = 200
+"""Images on which an epoch's accuracy is shown."""
+_HELD_OUT, _HELD_OUT_MOST = 8, 256
+_FORWARD = 0.4
+"""Of a step's time, what an image costs that trains nothing."""
+_OF_TRAINING = (
+    *("train_images", "epochs", "batch_size", "learning_rate", "learning_rate_warmup_iters", "weight_decay"),
+    "early_stop_patience",
+)
+
+
+# --- what training takes
+
+
+class Images(Sequence[Array]):
+    """The images as the untouched model takes them, one at a time."""
+
+    def __init__(self, prepared: Prepared, most: int) -> None:
+        self._prepared = prepared
+        self._count = min(most, prepared.calibration_size)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Array: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Array]: ...
+    def __getitem__(self, place: int | slice) -> Array | Sequence[Array]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(self._count))]
+        (values,) = self._prepared.calibration[place].values()
+        return values
+
+
+def lifted(
+    compressed: ov.Model, original: ov.Model, shape: Sequence[int], frozen: Sequence[str] = ()
+) -> "tuple[Lifted, Lifted]":
+    """The compressed model and the original in PyTorch, student and teacher, cut at the same places.
+
+    `shape` is that of one image. What is called `frozen` stays as it is: an anomaly model's statistics are no weights.
+    Raises UnsupportedModel where nothing can be trained.
+    """
+    from jobs import lift
+
+    teacher = lift.lift(lift.folded(_fixed(original, shape)))
+    student = lift.lift(_fixed(compressed, shape), teacher.ends, frozen=frozen)
+    return student, teacher
+
+
+def _fixed(model: ov.Model, shape: Sequence[int]) -> ov.Model:
+    copy = model.clone()
+    if list(copy.inputs[0].partial_shape) != [ov.Dimension(side) for side in shape]:
+        copy.reshape({copy.inputs[0]: list(shape)})
+    return copy
+
+
+def plan(options: Options) -> "Plan":
+    """How the options say to train."""
+    from jobs import training
+
+    return training.Plan(
+        epochs=options.epochs,
+        batch=options.batch_size,
+        learning_rate=options.learning_rate,
+        warm_up=options.learning_rate_warmup_iters,
+        weight_decay=options.weight_decay,
+        patience=options.early_stop_patience,
+        seed=options.seed,
+    )
+
+
+def share(emit: events.Emit, low: float, high: float) -> events.Emit:
+    """Progress as a part of the whole work, from `low` to `high`, for a bar that goes up once."""
+
+    def part(event: events.AnyEvent) -> None:
+        if isinstance(event, events.Progress):
+            done = min(1.0, event.done / event.total) if event.total else 0.0
+            event = event.model_copy(update={"share": low + (high - low) * done})
+        emit(event)
+
+    return part
+
+
+# --- how it goes
+
+
+class Watch:
+    """Says after each epoch how it went, on images that measure accuracy; they decide nothing while it trains.
+
+    Several trainings in a row are one chart: `on` begins the next of them.
+    """
+
+    def __init__(self, prepared: Prepared, epochs: int, emit: events.Emit) -> None:
+        """`epochs` are those of all trainings, with one more before each but the first."""
+        assert prepared.validation is not None
+        self.epochs: list[events.Epoch] = []
+        self._validation, self._most, self._emit = prepared.validation, epochs, emit
+        self._places = self._validation.part(min(1.0, _WATCHED / self._validation.size), seed=1)
+        original = self._validation.original(self._places, labels=True)
+        self._original, self._higher_is_better = original.value, original.higher_is_better
+
+    def on(self, model: ov.Model) -> "training.Watch":
+        """For a training whose values go into `model`."""
+        from jobs import lift
+
+        def told(epoch: "Epoch", learned: "Callable[[], Learned]") -> str:
+            evaluation = self._validation.evaluate(lift.lower(model, learned()), self._places, labels=True)
+            event = events.Epoch(
+                number=epoch.number,
+                total=self._most,
+                loss=_known(epoch.loss),
+                held_out=epoch.held_out,
+                metric=_known(evaluation.value),
+                original=_known(self._original),
+                best=epoch.best,
+            )
+            self.epochs.append(event)
+            self._emit(event)
+            return ""
+
+        return told
+
+    def harm(self, trained: "Trained") -> str:
+        """What a training lost on the watched images from its start to its best, in words; empty where it lost nothing.
+
+        Few images held out can say that the outputs have come nearer while the answers went astray.
+        """
+        before, after = self._metric(trained.epochs[0].number), self._metric(trained.best.number)
+        if before is None or after is None or (after >= before if self._higher_is_better else after <= before):
+            return ""
+        return f"{before:.1%} before and {after:.1%} after, on {len(self._places)} images"
+
+    def _metric(self, number: int) -> float | None:
+        return next((one.metric for one in self.epochs if one.number == number), None)
+
+
+def _known(value: float) -> float | None:
+    """None for what could not be measured: a metric on images that show nothing of what it counts."""
+    return value if math.isfinite(value) else None
+
+
+# --- what came of it
+
+
+def applied(options: Options, trained: "Trained", best: int) -> dict[str, str]:
+    """Settings of the training as they were used."""
+    said = {name: f"{getattr(options, name):g}" for name in _OF_TRAINING}
+    return {**said, "epochs_trained": str(trained.epochs[-1].number), "best_epoch": str(best)}
+
+
+def notes(trained: "Trained", harm: str) -> tuple[str, ...]:
+    """When the training of a quantized model ended, and which of its models is kept."""
+    first, best = trained.epochs[0], trained.best
+    said = [f"Training ended in epoch {trained.epochs[-1].number}: {trained.ended}"] if trained.ended else []
+    if harm:
+        said.append(
+            "Training brought the outputs nearer to the original's, but lost accuracy"
+            f" ({harm}), so the model quantized without it is kept. More images to train with would help."
+        )
+    elif best.number > first.number:
+        said.append(
+            f"The model of epoch {best.number} is kept: on images that trained nothing, it is nearer to the original"
+            f" than the one quantized without training (loss {best.held_out:.3g} instead of {first.held_out:.3g})."
+        )
+    else:
+        said.append("Training gained nothing, so the model quantized without it is kept.")
+    return tuple(said)
+
+
+def left(student: "Lifted") -> tuple[str, ...]:
+    """A note on what is not trained, if anything."""
+    if not student.left:
+        return ()
+    behind = student.left[0]
+    where = f"“{behind.name}” ({behind.type})"
+    return (f"What is trained ends at {where}: the {len(student.left)} operations from there on stay as they are.",)
+
+
+# --- what it asks for
+
+
+def cost(asked: Load | None, options: Options, *, epochs: int, calibration: int, validation: int) -> Cost:
+    """By what a step took in the rehearsal, if none of so many epochs is spared; without what quantizing costs.
+
+    `calibration` and `validation` are how many images there are.
+    """
+    seconds, memory = 0.0, 0
+    if asked is not None:
+        images = min(options.images, calibration)
+        held = min(_HELD_OUT_MOST, images // _HELD_OUT)
+        seconds = asked.seconds * ((images - held) * epochs + _FORWARD * held * (epochs + 1))
+        memory = asked.fixed_bytes + asked.image_bytes * min(asked.batch, images)
+    return Cost(
+        compiled=epochs + 1,
+        evaluated=(epochs + 1) * min(_WATCHED, validation),
+        seconds=seconds,
+        memory_bytes=memory,
+    )
