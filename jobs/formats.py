@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from jobs import archive, optional_torch, sniff, ultralytics
+from jobs import archive, complexity, optional_torch, sniff, ultralytics
 from jobs.errors import AlreadyQuantized, BrokenModel, CodeInFile, UnknownFormat, UnsupportedModel
 from jobs.findings import ModelFindings, Node, Port
 
@@ -576,30 +576,9 @@ def _port(port: ov.Output) -> Port:
 
 
 def _gflops(model: ov.Model) -> float:
-    """Two operations a multiply-add, of convolutions and matrix products, for one image; 0 when shapes are unknown."""
-    total = 0
-    for op in _static(model).get_ops():
-        kind = op.get_type_name()
-        if kind not in _HEAVY:
-            continue
-        shapes = [op.output(0).partial_shape, op.input(0).get_partial_shape(), op.input(1).get_partial_shape()]
-        if any(shape.is_dynamic for shape in shapes):
-            return 0.0
-        out, inputs, weights = ([side.get_length() for side in shape] for shape in shapes)
-        total += 2 * _multiplications(kind, op, out, inputs, weights)
-    return total / 1e9
-
-
-def _multiplications(kind: str, op: ov.Node, out: list[int], inputs: list[int], weights: list[int]) -> int:
-    if kind == "MatMul":
-        inner = inputs[-2] if op.get_attributes().get("transpose_a") and len(inputs) > 1 else inputs[-1]
-        return int(np.prod(out)) * inner
-    if kind == "Convolution":
-        return int(np.prod(out)) * int(np.prod(weights[1:]))
-    if kind == "GroupConvolution":
-        return int(np.prod(out)) * int(np.prod(weights[2:]))
-    per_input = weights[2:] if kind.startswith("Group") else weights[1:]
-    return int(np.prod(inputs)) * int(np.prod(per_input))
+    """Of convolutions and matrix products, for one image; 0 where it depends on what there is to see."""
+    fixed = _static(model)
+    return 0.0 if complexity.unknown(fixed) else complexity.total(fixed) / 1e9
 
 
 def _static(model: ov.Model) -> ov.Model:

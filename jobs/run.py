@@ -13,6 +13,7 @@ import openvino as ov
 from jobs import (
     artifacts,
     baselines,
+    complexity,
     data,
     events,
     failures,
@@ -108,7 +109,7 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         predictions = _baseline(pair, wanted, validation, job_dir, scratch, stages, cpu=draft["hardware"].cpu)
         expected = task.agreement(predictions, bound) if real is None else real
         before = Answers(predictions, task.score(predictions, expected, bound))
-        draft["before"] = _measured(pair.imported.model, before, pair.imported.size_bytes)
+        draft["before"] = _measured(pair, pair.imported.model, before, pair.imported.size_bytes)
         _tell(stages, "before", before.scores)
         if doubt := _doubt(pair, before.scores):
             draft["notes"] = (*draft["notes"], doubt)
@@ -156,7 +157,7 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         size_bytes = artifacts.save_model(job_dir, optimised.model, wanted, said, half=half)
         artifacts.save_config(job_dir, options)
         artifacts.save_predictions(job_dir, _rows(pair, before, after, refitted.bound, validation))
-        draft["after"] = _measured(optimised.model, after, size_bytes)
+        draft["after"] = _measured(pair, optimised.model, after, size_bytes)
         draft["pictures"] = pictures.draw(
             job_dir,
             task,
@@ -297,12 +298,15 @@ def _doubt(pair: Pair, scores: Scores) -> str:
     )
 
 
-def _measured(model: ov.Model, answers: Answers, size_bytes: int) -> Measure:
+def _measured(pair: Pair, model: ov.Model, answers: Answers, size_bytes: int) -> Measure:
+    fixed = pair.entry.fix_shape(model)
     return Measure(
         metrics=dict(answers.scores.metrics),
         per_class={label: dict(values) for label, values in answers.scores.per_class.items()},
         size_bytes=size_bytes,
         parameters=formats.parameters(model),
+        flops=complexity.total(fixed) or None,
+        zeros=complexity.zeros(fixed),
         precision=formats.precision(model),
     )
 

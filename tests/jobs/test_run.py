@@ -30,6 +30,8 @@ def test_job_reports_both_models(done: tuple[Path, Report]) -> None:
     assert made.after.metrics["accuracy"] == 1.0
     assert (made.before.precision, made.speed.after.precision) == ("FP32", "INT8")
     assert made.before.per_class.keys() == set(tiny.COLOURS)
+    assert made.before.flops == made.after.flops == 2 * (16 * 16 * 3) * 27 + 2 * 9
+    assert made.before.zeros == made.after.zeros == 60 / 90, "all but the diagonals"
     assert made.speed.ratio_low <= made.speed.ratio <= made.speed.ratio_high
     assert made.verdict.drop == 0 and made.verdict.drop_low < 0 < made.verdict.drop_high
     assert set(made.seconds) == set(run.STAGES) | {"total"}
