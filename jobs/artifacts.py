@@ -13,13 +13,14 @@ import openvino as ov
 
 from jobs import compression_config, formats, report_page
 from jobs.report import Artifact
-from jobs.spec import JobSpec, NncfQat, Options, PotAccuracyAware, Quantization
+from jobs.spec import JobSpec, NncfPruning, NncfQat, Options, PotAccuracyAware, Quantization
 
 FOLDER = "artifacts"
+PACKED = "model.zip"
 CONFIG = "pot_optimization_config.json"
 NNCF_CONFIG = "compression_config.json"
 _TITLES = {
-    "model.zip": "Optimised model (zip)",
+    PACKED: "Optimised model (zip)",
     "model.xml": "Optimised model, graph",
     "model.bin": "Optimised model, weights",
     report_page.FILE_NAME: "Report",
@@ -46,11 +47,15 @@ def save_model(job_dir: Path, model: ov.Model, wanted: JobSpec, said: Mapping[st
     graph = folder / "model.xml"
     formats.save(model, graph, half=half)
     stem = re.sub(r"[^\w.-]+", "_", Path(wanted.model.name).stem)[:80].strip("._") or "model"
-    bits = "int4" if "INT4" in formats.precision(model) else "int8"
-    with zipfile.ZipFile(folder / "model.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+    bits = "int4" if "INT4" in formats.precision(model) else "int8" if _quantizes(wanted.options) else "pruned"
+    with zipfile.ZipFile(folder / PACKED, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in (graph, graph.with_suffix(".bin")):
             packed.write(path, f"{stem}_{bits}{path.suffix}")
     return graph.stat().st_size + graph.with_suffix(".bin").stat().st_size
+
+
+def _quantizes(options: Options) -> bool:
+    return not isinstance(options, NncfPruning) or options.enable_quantization
 
 
 _ALGORITHMS = {"pot_default": "DefaultQuantization", "pot_accuracy_aware": "AccuracyAwareQuantization"}

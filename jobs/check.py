@@ -44,7 +44,7 @@ from jobs.methods import Cost, Load, Optimised, Prepared
 from jobs.pair import Pair, may_calibrate, open_pair
 from jobs.report import Picture, View
 from jobs.samples import Dataset, Sample
-from jobs.spec import CalibrateOn, Ignored, JobSpec, TaskName
+from jobs.spec import CalibrateOn, Ignored, JobSpec, TaskName, Trained
 from jobs.tasks import Task
 
 T = TypeVar("T")
@@ -330,8 +330,10 @@ def _too_large(load: Load, needed: int, room: int) -> list[Problem]:
 
 
 def _at_most(wanted: JobSpec) -> list[Problem]:
-    if wanted.method == "nncf_qat":
-        message = "The time is the most that training can take; where it gains nothing more, it ends earlier."
+    if isinstance(wanted.options, Trained):
+        message = "The time is the most that training can take; you can end it earlier, and keep the best so far."
+        if wanted.options.early_stop_patience:
+            message = "The time is the most that training can take; where it gains nothing more, it ends earlier."
         hint = "Fewer epochs and fewer images to train with (train_images) make it shorter."
         return [Problem(level="info", where="settings", message=message, hint=hint)]
     if wanted.method != "pot_accuracy_aware":

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from markupsafe import Markup
 
-from jobs import charts, intervals, markup, numbers, titles
+from jobs import amounts, charts, intervals, markup, numbers, titles
 from jobs.intervals import Interval
 from jobs.markup import Text, element, join
 from jobs.report import Rate, Report, Speed, Verdict
@@ -21,8 +21,8 @@ WIDE = 0.12
 
 
 def figures(report: Report) -> Markup:
-    """The verdict, the speed-up and the size, a card each."""
-    cards = [_accuracy(report), *_speed(report.speed), _size(report)]
+    """The verdict, the speed-up, the size, and what was removed, a card each."""
+    cards = [_accuracy(report), *_speed(report.speed), _size(report), _removed(report), _zeros(report)]
     return element("div", *(card for card in cards if card), classes="ow-figures")
 
 
@@ -149,6 +149,36 @@ def smaller(ratio: float) -> tuple[str, str]:
     if round(ratio, 1) == 1:
         return numbers.times(ratio, 1), "the same size"
     return (numbers.times(ratio, 1), "smaller") if ratio > 1 else (numbers.times(1 / ratio, 1), "larger")
+
+
+def _removed(report: Report) -> Markup:
+    """What the model computes, where filters were removed."""
+    computed, parameters = amounts.flops(report), amounts.parameters(report)
+    if computed is None or parameters is None or not computed.change:
+        return Markup()
+    times, _, word = computed.change.partition(" ")
+    return element(
+        "section",
+        element("h3", "Computation"),
+        element("p", times, " ", element("small", f"{word} FLOPs"), classes="ow-big"),
+        element("p", f"{computed.said} an image"),
+        element("p", f"{parameters.said} parameters", classes="ow-muted"),
+        classes="ow-figure",
+    )
+
+
+def _zeros(report: Report) -> Markup:
+    """How many weights are 0, where they were made so."""
+    found = amounts.zeros(report)
+    if found is None or not found.change:
+        return Markup()
+    return element(
+        "section",
+        element("h3", "Zeros"),
+        element("p", found.after, " ", element("small", "of the weights"), classes="ow-big"),
+        element("p", f"before: {found.before}"),
+        classes="ow-figure",
+    )
 
 
 # --- what to know before believing it

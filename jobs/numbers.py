@@ -75,6 +75,11 @@ def millions(value: float) -> str:
     return number(value) if value < 10_000 else f"{significant(value / 1e6)}{SPACE}M"
 
 
+def flops(value: float) -> str:
+    """Operations of a model as "40.5 M" or "1.18 G"; few in full."""
+    return millions(value) if value < 1e9 else f"{significant(value / 1e9)}{SPACE}G"
+
+
 def duration(seconds: float) -> str:
     """ "0.4 s", "48 s", "2 min 5 s", "1 h 3 min" """
     if seconds < 9.95:

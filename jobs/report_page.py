@@ -12,7 +12,20 @@ from markupsafe import Markup
 from PIL import Image
 from pydantic import ValidationError
 
-from jobs import figures, gallery, intervals, markup, numbers, score_chart, spec, tables, titles, training_chart
+from jobs import (
+    amounts,
+    figures,
+    gallery,
+    intervals,
+    markup,
+    numbers,
+    score_chart,
+    spec,
+    tables,
+    titles,
+    training_chart,
+)
+from jobs.amounts import Amount
 from jobs.intervals import Interval
 from jobs.markup import Text, element, join
 from jobs.report import Failure, Picture, Report, Speed, View
@@ -155,9 +168,16 @@ def overview(report: Report) -> Markup:
             " ".join(figures.smaller(report.size_ratio or 1)),
         ],
         ["Weights", before.precision, after.precision, ""],
-        ["Parameters", numbers.millions(before.parameters), numbers.millions(after.parameters), ""],
+        *([one.name, one.before, one.after, one.change] for one in _amounts(report)),
     ]
     return join([markup.table(["", "Before", "After", "Change"], rows, classes="ow-narrow"), _footnote(report)])
+
+
+def _amounts(report: Report) -> Iterator[Amount]:
+    """Those that differ, and parameters in any case."""
+    for one in (amounts.parameters(report), amounts.flops(report), amounts.zeros(report)):
+        if one is not None and (one.change or one.name == "Parameters"):
+            yield one
 
 
 def _metric(report: Report, name: str) -> list[Text]:

@@ -18,6 +18,7 @@ from jobs import (
     events,
     failures,
     formats,
+    gains,
     hardware,
     measure,
     methods,
@@ -158,6 +159,9 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         artifacts.save_config(job_dir, options)
         artifacts.save_predictions(job_dir, _rows(pair, before, after, refitted.bound, validation))
         draft["after"] = _measured(pair, optimised.model, after, size_bytes)
+        packed_bytes = (job_dir / artifacts.FOLDER / artifacts.PACKED).stat().st_size
+        won = gains.notes(options, draft["before"], draft["after"], draft["speed"], packed_bytes)
+        draft["notes"] = (*draft["notes"], *won)
         draft["pictures"] = pictures.draw(
             job_dir,
             task,

@@ -19,12 +19,14 @@ METHODS: Mapping[str, str] = {
     "pot_accuracy_aware": "POT Accuracy-aware",
     "weights": "Weights only",
     "nncf_qat": "NNCF Quantization",
+    "nncf_pruning": "NNCF Pruning",
 }
 WORK: Mapping[str, str] = {
     "pot_default": "Calibrating",
     "pot_accuracy_aware": "Calibrating, and giving layers back",
     "weights": "Compressing weights",
     "nncf_qat": "Training",
+    "nncf_pruning": "Pruning and training",
 }
 """What a method does, as a stage of its job."""
 METRICS: Mapping[str, str] = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jobs import fields, stats
 from jobs.intervals import Interval
 from jobs.report import NextStep, Verdict
-from jobs.spec import JobSpec, NncfQat, PotAccuracyAware, Preset, Quantization, Weights
+from jobs.spec import JobSpec, NncfPruning, NncfQat, PotAccuracyAware, Preset, Quantization, Trained, Weights
 
 _ATTENTION = frozenset({"MatMul", "Softmax"})
 
@@ -80,6 +80,8 @@ def advise(verdict: Verdict, spec: JobSpec, job: Circumstances) -> tuple[NextSte
         return (*_measure_more(spec, job), *_search_further(spec, job))
     if isinstance(spec.options, Weights):
         return _for_weights(spec, spec.options, job)
+    if isinstance(spec.options, NncfPruning):
+        return (*_for_pruning(spec, spec.options, job), _weights_only(job))
     steps = [
         *_for_quantization(spec, spec.options, job),
         *_for_search(spec, spec.options, job),
@@ -158,24 +160,61 @@ _STEP = 20.0
 def _for_training(spec: JobSpec, options: Quantization, job: Circumstances) -> Iterator[NextStep]:
     """What wins back when POT loses too much, or more of it."""
     if isinstance(options, NncfQat):
-        yield NextStep(
-            title="Train longer",
-            reason="Twice the epochs; the best of them is kept.",
-            seconds=job.again + job.seconds.get("quantize", 0.0),
-            method=spec.method,
-            set={"epochs": str(min(1000, 2 * options.epochs))},
-        )
+        yield _train_longer(spec, options, job)
         return
-    training = NncfQat()
-    images = min(training.train_images, job.calibrated + job.spare)
-    step = _STEP * job.seconds.get("after", 0.0) / max(1, job.measured)
     yield NextStep(
         title="Train it with NNCF",
         reason="The quantized model learns to answer as the original does, which wins back most of what POT lost. It"
         " needs no labels. The time is the most it can take.",
-        seconds=job.again + step * images * training.epochs,
-        method=training.method,
+        seconds=_seconds_of_training(job),
+        method="nncf_qat",
     )
+
+
+def _train_longer(spec: JobSpec, options: Trained, job: Circumstances) -> NextStep:
+    return NextStep(
+        title="Train longer",
+        reason="Twice the epochs; the best of them is kept.",
+        seconds=job.again + job.seconds.get("quantize", 0.0),
+        method=spec.method,
+        set={"epochs": str(min(1000, 2 * options.epochs))},
+    )
+
+
+def _seconds_of_training(job: Circumstances) -> float:
+    """Of a job that quantizes and trains."""
+    training = NncfQat()
+    images = min(training.train_images, job.calibrated + job.spare)
+    step = _STEP * job.seconds.get("after", 0.0) / max(1, job.measured)
+    return job.again + step * images * training.epochs
+
+
+def _for_pruning(spec: JobSpec, options: NncfPruning, job: Circumstances) -> Iterator[NextStep]:
+    """Less of it, more training, or none of it."""
+    title, reason, name, target = _target(options)
+    if target > 0:
+        changes = {name: fields.text(target / 2)}
+        yield NextStep(title=title, reason=reason, seconds=job.again, method=spec.method, set=changes)
+    yield _train_longer(spec, options, job)
+    if options.enable_quantization:
+        yield NextStep(
+            title="Quantize it without pruning",
+            reason="INT8 alone makes a model smaller and faster, and costs less accuracy.",
+            seconds=_seconds_of_training(job),
+            method="nncf_qat",
+        )
+
+
+def _target(options: NncfPruning) -> tuple[str, str, str, float]:
+    """What was removed: title and reason of removing less, and the setting with its value."""
+    if options.algorithm != "filter_pruning":
+        reason = "Half as many: the first weights to go cost hardly any accuracy, and the last cost most."
+        return "Make fewer zeros", reason, "sparsity.sparsity_target", options.sparsity.sparsity_target
+    reason = "Half as many: the first to go cost hardly any accuracy, and the last cost most."
+    filters = options.filter_pruning
+    if filters.pruning_flops_target is not None:
+        return "Remove fewer FLOPs", reason, "filter_pruning.pruning_flops_target", filters.pruning_flops_target
+    return "Remove fewer filters", reason, "filter_pruning.pruning_target", filters.pruning_target
 
 
 def _search_further(spec: JobSpec, job: Circumstances) -> Iterator[NextStep]:

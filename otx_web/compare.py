@@ -343,6 +343,7 @@ def _numbers(report: Report) -> dict[str, object]:
         if measure is not None:
             line |= {f"{when}.{name}": value for name, value in measure.metrics.items()}
             line |= {f"{when}.size_bytes": measure.size_bytes, f"{when}.precision": measure.precision}
+            line |= {f"{when}.{name}": getattr(measure, name) for name in ("parameters", "flops", "zeros")}
     if verdict := report.verdict:
         line |= {"verdict": verdict.accuracy, "drop": verdict.drop, "limit": verdict.limit}
         line |= {"drop_low": verdict.drop_low, "drop_high": verdict.drop_high}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self, TextIO
 
-from jobs import events, figures, intervals, numbers, titles
+from jobs import amounts, events, figures, intervals, numbers, titles
 from jobs.errors import JobError
 from jobs.findings import DatasetFindings, Findings, ModelFindings, Port
 from jobs.intervals import Interval
@@ -194,7 +194,7 @@ def _result(report: Report) -> list[str]:
     if report.failure is not None:
         stage = f" ({report.failure.stage})" if report.failure.stage else ""
         return [f"FAILED{stage}. {report.failure.message} {report.failure.hint}".strip()]
-    lines = [*_accuracy(report), *_speed(report.speed), *_size(report), *report.notes]
+    lines = [*_accuracy(report), *_speed(report.speed), *_size(report), *_amounts(report), *report.notes]
     if report.verdict is not None:
         for step in report.verdict.next:
             method = [] if step.method == report.method else [f"--method {step.method}"]
@@ -238,6 +238,11 @@ def _size(report: Report) -> list[str]:
         return []
     sizes = f"{numbers.size(report.before.size_bytes)} → {numbers.size(report.after.size_bytes)}"
     return [f"{' '.join(figures.smaller(report.size_ratio))}: {sizes}"]
+
+
+def _amounts(report: Report) -> list[str]:
+    """ "FLOPs an image: 1.18 G → 0.83 G (1.42× fewer)" """
+    return [f"{one.name}: {one.said} ({one.change})" for one in amounts.changed(report)]
 
 
 def table(jobs: Iterable[Summary]) -> str:

@@ -15,7 +15,7 @@ WEB = {"gradio", "gradio_client", "sqlmodel", "sqlalchemy", "fastapi", "starlett
 CONTRACT = {
     *("errors", "events", "findings", "frozen", "report", "spec", "stopping"),
     # a result in words, the same on its page, in its report and in the terminal
-    *("charts", "figures", "gallery", "intervals", "markup", "numbers", "overlay", "palette", "score_chart"),
+    *("amounts", "charts", "figures", "gallery", "intervals", "markup", "numbers", "overlay", "palette", "score_chart"),
     *("tables", "titles", "training_chart"),
     # configs/ and the forms made of it
     *("commented_json", "compression_algorithms", "compression_config", "compression_parts", "compression_training"),

@@ -1,15 +1,16 @@
 """Jobs side by side: accuracy against throughput, who is beaten and why, and everything in one table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
 from markupsafe import Markup
 
-from jobs import charts, intervals, titles
+from jobs import amounts, charts, intervals, titles
+from jobs.amounts import Amount
 from jobs.intervals import Interval
-from jobs.report import Rate
+from jobs.report import Rate, Report
 from otx_web import compare
 from otx_web.compare import Comparison, Entry, Group, Result, Row
 from otx_web.guard import owner_of
@@ -181,7 +182,8 @@ def _link(entry: Entry) -> Markup:
 def _table(found: Comparison) -> Markup:
     entries = found.entries
     head = element("tr", element("td"), *(_column(entry, found) for entry in entries))
-    numbers = [_numbers(name, read, entries) for name, read in NUMBERS]
+    rows = [row for row in NUMBERS if row[0] not in REMOVED or _was_removed(row[0], entries)]
+    numbers = [_numbers(name, read, entries) for name, read in rows]
     changed = [row for row in found.settings if row.differs]
     same = [row for row in found.settings if not row.differs]
     count = len(entries)
@@ -320,6 +322,23 @@ def _size(job: Job) -> Text:
     )
 
 
+def _amount(of: Callable[[Report], Amount | None]) -> Callable[[Job], Text]:
+    def read(job: Job) -> Text:
+        found = of(job.report) if job.report else None
+        if found is None:
+            return parts.NOTHING
+        change = element("span", f" {found.change}", classes="ow-muted") if found.change else ""
+        return join([element("span", found.before, classes="ow-before"), " → ", element("b", found.after), change])
+
+    return read
+
+
+def _was_removed(name: str, entries: Sequence[Entry]) -> bool:
+    """Whether any of the jobs has fewer of it."""
+    reports = [entry.job.report for entry in entries if entry.job.report]
+    return any((found := REMOVED[name](report)) is not None and found.change for report in reports)
+
+
 def _images(job: Job) -> Text:
     images = job.report.images if job.report else None
     if images is None:
@@ -336,6 +355,12 @@ def _took(job: Job) -> Text:
     return parts.duration(job.seconds) if job.seconds is not None else parts.NOTHING
 
 
+REMOVED: Mapping[str, Callable[[Report], Amount | None]] = {
+    "Parameters": amounts.parameters,
+    "FLOPs an image": amounts.flops,
+    "Weights that are 0": amounts.zeros,
+}
+"""Of no interest where no job takes any of it away."""
 NUMBERS: tuple[tuple[str, Callable[[Job], Text]], ...] = (
     ("Verdict", _state),
     ("Primary metric", _metric),
@@ -344,6 +369,7 @@ NUMBERS: tuple[tuple[str, Callable[[Job], Text]], ...] = (
     ("Speed-up", _ratio),
     ("Latency", _rate(intervals.latency, "ms")),
     ("Size", _size),
+    *((name, _amount(of)) for name, of in REMOVED.items()),
     ("Images", _images),
     ("Machine", _machine),
     ("Took", _took),

@@ -16,6 +16,8 @@ from otx_web.ui import parts
 
 POINTS = ("max_drop", "maximal_drop")
 """Fractions that a person reads and writes as percentage points."""
+SHARES = ("filter_pruning.pruning_flops_target", "sparsity.sparsity_target")
+"""Fractions that a sentence names as percentages."""
 UNSET = "automatic"
 """What a setting is that nobody has set."""
 LONG = 60
@@ -97,6 +99,8 @@ def said(parameter: Parameter, text: str) -> str:
     if parameter.name in POINTS:
         points = shown(parameter, text)
         return f"{points} point" if points == "1" else f"{points} points"
+    if parameter.name in SHARES:
+        return parts.percent(float(text), 0)
     if parameter.kind == "choice":
         return _words(text)
     if parameter.kind == "integer" and text.isdecimal():
@@ -143,11 +147,11 @@ def _option(text: str, value: str) -> Markup:
 
 
 def _words(text: str) -> str:
-    """ "first_layer" as "First layer", "int8_sym" as "INT8 sym"; names in capitals stay."""
+    """ "first_layer" as "First layer", "int8_sym" as "INT8 sym", "rb_sparsity" as "RB sparsity"; capitals stay."""
     if text.isupper() or not text.islower():
         return text
     words = text.replace("_", " ").capitalize()
-    return re.sub(r"^Int(\d)", r"INT\1", words)
+    return re.sub(r"^(Int(?=\d)|Rb )", lambda found: found[0].upper(), words)
 
 
 def _help(parameter: Parameter, name: str) -> Markup:

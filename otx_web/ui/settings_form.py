@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from jobs import templates, titles
+from jobs.fields import Parameter
 from jobs.findings import ModelFindings
 from jobs.report import ConfigKey
-from jobs.spec import TaskName
+from jobs.spec import OPTIONS, TaskName, Trained
 from otx_web.forms import Form
 from otx_web.ui import fields, parts
 from otx_web.ui.draft import Draft
@@ -29,6 +30,14 @@ METHODS: Mapping[str, tuple[str, str, str]] = {
         "Quantization",
         "When POT loses too much. It is trained to answer as the original does, without labels. Minutes; you watch it.",
     ),
+    "nncf_pruning": (
+        "NNCF",
+        "Pruning",
+        (
+            "When speed matters more than a point of accuracy. Filters are removed for good, and what is left is"
+            " trained, then quantized. Minutes; you watch it."
+        ),
+    ),
     "weights": (
         "Weights only",
         "INT8 or INT4 weights",
@@ -47,10 +56,16 @@ TASKS: Mapping[TaskName, str] = {
 }
 """What a model of each answers."""
 FIRST = (
+    *("algorithm", "filter_pruning.pruning_flops_target", "sparsity.sparsity_target", "enable_quantization"),
     *("maximal_drop", "mode", "epochs", "train_images", "batch_size", "learning_rate", "early_stop_patience"),
     *("preset", "stat_subset_size", "max_drop", "validation_images", "max_iter_num"),
 )
 """Settings that most people look at."""
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "filter_pruning": ("filter_pruning",),
+    "sparsity": ("magnitude_sparsity", "rb_sparsity"),
+}
+"""Groups of settings of NNCF's pruning, and the algorithms that they are for."""
 FATES: Mapping[str, parts.Tone] = {"kept": "good", "changed": "unsure", "refused": "bad"}
 
 
@@ -214,7 +229,7 @@ def _radio(name: str, value: str, title: str, help_: str = "", *, checked: bool)
 
 
 def _settings(form: Form, draft: Draft, messages: Mapping[str, str]) -> Markup:
-    offered = [one for one in (*form.of_method, *form.of_job) if one.visible]
+    offered = [one for one in _concerned(form) if one.visible]
     plain = [one for one in offered if not one.advanced]
     first = sorted(plain, key=lambda one: FIRST.index(one.name) if one.name in FIRST else len(FIRST))
     return fields.folded(
@@ -226,9 +241,19 @@ def _settings(form: Form, draft: Draft, messages: Mapping[str, str]) -> Markup:
     )
 
 
+def _concerned(form: Form) -> list[Parameter]:
+    """All but those of an algorithm that is not chosen."""
+    found = [*form.of_method, *form.of_job]
+    algorithm = next((form.given.get(one.name, one.value) for one in found if one.name == "algorithm"), "")
+    others = [section for section, algorithms in SECTIONS.items() if algorithm and algorithm not in algorithms]
+    return [one for one in found if one.name.partition(".")[0] not in others or one.name in form.messages]
+
+
 def _summary(form: Form) -> str:
-    known = {one.name: one for one in (*form.of_method, *form.of_job)}
+    known = {one.name: one for one in _concerned(form)}
     words = {
+        "filter_pruning.pruning_flops_target": "{} fewer FLOPs",
+        "sparsity.sparsity_target": "{} zeros",
         "mode": "{}",
         "epochs": "{} epochs",
         "preset": "preset {}",
@@ -275,8 +300,9 @@ def _takes(method: str) -> str:
     """Which files the method takes."""
     if method == "weights":
         return "Files are about quantization: choose a method of POT or NNCF for one."
-    file = "compression_config.json" if method == "nncf_qat" else "pot_optimization_config.json"
-    own = "NNCF" if method == "nncf_qat" else "POT"
+    trains = issubclass(OPTIONS[method], Trained)
+    file = "compression_config.json" if trains else "pot_optimization_config.json"
+    own = "NNCF" if trains else "POT"
     return f"A {file} as OTX ships it, or {own}'s own JSON. It takes the place of the template's."
 
 

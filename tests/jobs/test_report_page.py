@@ -205,6 +205,13 @@ def test_slower_and_larger_is_said_so(tmp_path: Path) -> None:
     assert "0.55× slower" in said and "2.0× larger" in said
 
 
+def test_what_was_removed_is_in_the_table(tmp_path: Path) -> None:
+    said = words(write(tmp_path, made.pruned()))
+    assert "FLOPs an image 81.0 M 56.7 M 1.43× fewer" in said and "Parameters 0.272 M 0.191 M 1.43× fewer" in said
+    assert "Weights that are 0 0 % 50 % +50 points" in words(write(tmp_path, made.pruned(zeros=0.5)))
+    assert "FLOPs" not in words(write(tmp_path, made.report()))
+
+
 def test_images_without_labels_are_said_so(tmp_path: Path) -> None:
     said = words(write(tmp_path, made.report(images=Images(calibration=3, validation=9, labelled=False))))
     assert "Agreement with the original" in said

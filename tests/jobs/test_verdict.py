@@ -5,7 +5,18 @@ import pytest
 from jobs import verdict
 from jobs.intervals import Interval
 from jobs.report import Verdict
-from jobs.spec import JobSpec, NncfQat, Options, PotAccuracyAware, PotDefault, Preset, Source, Weights, WeightsMode
+from jobs.spec import (
+    JobSpec,
+    NncfPruning,
+    NncfQat,
+    Options,
+    PotAccuracyAware,
+    PotDefault,
+    Preset,
+    Source,
+    Weights,
+    WeightsMode,
+)
 from jobs.verdict import Circumstances
 
 SOURCE = Source(name="a", digest="aa", path="a")
@@ -133,3 +144,31 @@ def test_training_that_was_not_enough_may_go_on() -> None:
     tried = spec_of(NncfQat(preset=Preset.MIXED, epochs=4))
     found = {step.title: step for step in verdict.advise(LOST, tried, job())}
     assert found["Train longer"].set == {"epochs": "8"} and "Train it with NNCF" not in found
+
+
+@pytest.mark.parametrize(
+    ("options", "title", "change"),
+    [
+        ({}, "Remove fewer FLOPs", {"filter_pruning.pruning_flops_target": "0.15"}),
+        (
+            {"filter_pruning": {"pruning_flops_target": None, "pruning_target": 0.5}},
+            "Remove fewer filters",
+            {"filter_pruning.pruning_target": "0.25"},
+        ),
+        ({"algorithm": "rb_sparsity"}, "Make fewer zeros", {"sparsity.sparsity_target": "0.25"}),
+    ],
+)
+def test_pruning_that_lost_is_advised_less_of_it(
+    options: dict[str, object], title: str, change: dict[str, str]
+) -> None:
+    tried = spec_of(NncfPruning.model_validate({"epochs": 4, **options}))
+    found = {step.title: step for step in verdict.advise(LOST, tried, job())}
+    assert list(found) == [title, "Train longer", "Quantize it without pruning", "Compress the weights only"]
+    assert found[title].set == change and found[title].method == "nncf_pruning"
+    assert found["Train longer"].set == {"epochs": "8"}
+    assert (found["Quantize it without pruning"].method, found["Quantize it without pruning"].set) == ("nncf_qat", {})
+
+
+def test_pruning_alone_is_not_advised_to_quantize() -> None:
+    tried = spec_of(NncfPruning.model_validate({"enable_quantization": False}))
+    assert "Quantize it without pruning" not in advise(LOST, tried)

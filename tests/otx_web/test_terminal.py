@@ -160,6 +160,13 @@ def test_a_job_that_lost_accuracy_is_told_with_the_next_step(parts: Services) ->
     assert "Files: /out" in told
 
 
+def test_a_pruned_model_is_told_by_what_was_removed(parts: Services) -> None:
+    told = terminal.job(made.job(parts, made=made.pruned()), None)
+    assert "FLOPs an image: 81.0 M → 56.7 M (1.43× fewer)" in told
+    assert "Parameters: 0.272 M → 0.191 M (1.43× fewer)" in told
+    assert "FLOPs" not in terminal.job(made.job(parts), None)
+
+
 def test_a_job_that_failed_is_told_by_its_failure(parts: Services) -> None:
     failure = Failure(kind="bad_archive", message="It is damaged.", hint="Zip it again.", stage="Reading")
     report = Report(status="failed", task="classification", template="generic", method="pot_default", failure=failure)

@@ -47,6 +47,15 @@ def test_settings_that_differ_are_marked(house: Services, visit: Visit) -> None:
     assert "Settings that differ" in shown and "settings the same in all" in shown
 
 
+def test_what_was_removed_is_a_row_where_any_job_removed_it(house: Services, visit: Visit) -> None:
+    plain, pruned = made.job(house).id, made.job(house, made=made.pruned()).id
+    shown = page(house, visit, plain, pruned)
+    assert "FLOPs an image" in shown and "56.7 M" in shown and "1.43× fewer" in shown
+    assert "Weights that are 0" not in shown
+    assert "FLOPs an image" not in page(house, visit, plain, made.job(house).id)
+    assert "Weights that are 0" in page(house, visit, plain, made.job(house, made=made.pruned(zeros=0.5)).id)
+
+
 def test_other_data_stands_apart(house: Services, visit: Visit) -> None:
     other = made.job(house, dataset=Source(name="flowers.zip", digest="cc", path="c"))
     shown = page(house, visit, made.job(house).id, other.id)

@@ -54,6 +54,15 @@ def test_model_that_is_mostly_float_is_offered_as_optimised() -> None:
         assert f"Download the {offered} model" in result.summary(report, SEEN)
 
 
+def test_what_was_removed_has_a_card() -> None:
+    page = plain(result.summary(made.pruned(), SEEN))
+    assert "1.43× <small>fewer FLOPs" in page and "81.0 M → 56.7 M an image" in page
+    assert "0.272 M → 0.191 M parameters" in page and "Zeros" not in page
+    page = plain(result.summary(made.pruned(zeros=0.5), SEEN))
+    assert "50 % <small>of the weights" in page and "before: 0 %" in page and "FLOPs" not in page
+    assert "FLOPs" not in summary() and "Zeros" not in summary()
+
+
 def test_cannot_tell_says_what_would() -> None:
     page = summary(verdict=made.verdict("cannot_tell", message="About 1,340 more images would tell."))
     assert "About 1,340 more images would tell." in page
