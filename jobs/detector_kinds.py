@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import openvino as ov
 
-from jobs import formats, image_input
+from jobs import explaining, formats, image_input
 from jobs.detector_wrappers import STRIDES
 from jobs.errors import BadOption, UnsupportedModel, WrongTask
 
@@ -14,8 +14,6 @@ Output = tuple[str, tuple[int, ...]]
 Outputs = Sequence[Output]
 Size = tuple[int, int]
 
-_EXTRA = ("saliency_map", "feature_vector")
-"""What OTX's models give besides, for explanations."""
 QUERIES = 300
 """Boxes that a model may give without suppression inside before they are taken for all its candidates."""
 
@@ -187,11 +185,7 @@ def name_of(port: ov.Output) -> str:
 
 def without_extra(outputs: Outputs) -> Outputs:
     """Without what is there for explanations."""
-    return [output for output in outputs if not is_extra(output[0])]
-
-
-def is_extra(name: str) -> bool:
-    return any(extra in name for extra in _EXTRA)
+    return [output for output in outputs if not explaining.is_one(output[0])]
 
 
 def guess(outputs: Outputs, size: Size) -> Kind | None:

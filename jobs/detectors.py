@@ -11,8 +11,8 @@ from model_api.models.result import DetectionResult
 from model_api.models.ssd import SingleOutputParser
 from model_api.models.yolo import DetectionBox, permute_to_N_HWA_K
 
-from jobs import image_input, non_maximum
-from jobs.detector_kinds import QUERIES, Kind, Size, is_extra, outputs_of
+from jobs import explaining, image_input, non_maximum
+from jobs.detector_kinds import QUERIES, Kind, Size, outputs_of
 from jobs.image_input import ImageInput
 from jobs.predictions import Array
 from jobs.wrapper import Wrapper
@@ -54,7 +54,7 @@ class Detector:
         self._wrapper = Wrapper(model, entry, said, kind.reader or kind.name)
         self.threshold = threshold(type(self._wrapper.model), settings)
         names = self._wrapper.names
-        self.outputs = tuple(place for place, name in enumerate(names) if not is_extra(name))
+        self.outputs = tuple(place for place, name in enumerate(names) if not explaining.is_one(name))
         """Places of the outputs that are read."""
         self._names = [names[place] for place in self.outputs]
         fixed = entry.fix_shape(model)

@@ -15,14 +15,13 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from jobs import label_maps
+from jobs import explaining, label_maps
 from jobs.errors import UnsupportedModel, WrongTask
 from jobs.image_input import ImageInput
 from jobs.label_codes import VOID
 from jobs.label_maps import Map
 from jobs.predictions import Array, Prediction
 
-_EXTRA_OUTPUTS = ("saliency_map", "feature_vector")
 """What OTX's models give besides, for explanations."""
 _COARSEST = 8.5  # pixels a side of the image to one of the map; detectors give coarser ones
 _MOST_CLASSES = 255
@@ -83,17 +82,12 @@ def _covers(sides: Sequence[int], entry: Sequence[int]) -> bool:
     return scale * _COARSEST >= 1 and all(abs(side - scale * whole) <= 1 for side, whole in known)
 
 
-def is_extra(name: str) -> bool:
-    """Whether an output of this name is there for explanations only."""
-    return any(extra in name for extra in _EXTRA_OUTPUTS)
-
-
 def find(model: ov.Model, entry: ImageInput) -> MapOutput:
     """The largest map among the outputs; of equal ones the first. Raises WrongTask, UnsupportedModel."""
     fixed = entry.fix_shape(model)
     found: list[tuple[int, MapOutput]] = []
     for place, port in enumerate(fixed.outputs):
-        if port.partial_shape.rank.is_dynamic or is_extra(_name(port)):
+        if port.partial_shape.rank.is_dynamic or explaining.is_one(_name(port)):
             continue
         shape = [-1 if side.is_dynamic else side.get_length() for side in port.partial_shape]
         one = looks_like_one(shape, port.element_type.get_type_name(), (entry.height, entry.width))

@@ -15,11 +15,15 @@ TEMPORARY_SECONDS = 3600.0
 PREVIEW_SECONDS = 24 * 3600.0
 """What a rehearsal told stays true as long as its files are there; asking again costs a few seconds."""
 
+ORPHAN_SECONDS = 24 * 3600.0
+"""So long a folder of an upload that is in no list may wait for whoever is putting it there."""
+
 
 def sweep(settings: Settings, store: Store) -> None:
     """All of it."""
     temporary(settings.temporary, time.time() - TEMPORARY_SECONDS)
     temporary(settings.previews, time.time() - PREVIEW_SECONDS)
+    orphans(settings, store, time.time() - ORPHAN_SECONDS)
     if settings.keep_days is not None:
         moment = datetime.now(UTC) - timedelta(days=settings.keep_days)
         jobs(settings, store, moment)
@@ -38,6 +42,15 @@ def temporary(folder: Path, before: float) -> None:
                 path.unlink()
         except OSError:  # not empty, or gone by itself
             continue
+
+
+def orphans(settings: Settings, store: Store, before: float) -> None:
+    """Folders of uploads, not touched since then, that no row tells of: the app ended between the two."""
+    with files.alone(settings.uploads):
+        known = {upload.digest for upload in store.uploads()}
+        for folder in settings.uploads.iterdir():
+            if folder.is_dir() and folder.name not in known and folder.stat().st_mtime < before:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def jobs(settings: Settings, store: Store, moment: datetime) -> None:

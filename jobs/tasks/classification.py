@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from jobs import image_input, labels, metrics, stats
+from jobs import explaining, image_input, labels, metrics, stats
 from jobs.errors import UnsupportedModel, WrongTask
 from jobs.findings import ModelFindings
 from jobs.intervals import Interval
@@ -20,7 +20,6 @@ from jobs.tasks import Array, Bound, Marks, Metric, Prediction, Scores, Size, Ta
 _ACCURACY = Metric("accuracy", "Accuracy")
 _METRICS = (_ACCURACY, Metric("top5", "Top-5 accuracy"), Metric("f1_macro", "Macro F1"), Metric("auroc", "AUROC"))
 # What OTX's models give besides the scores, for explanations.
-_EXTRA_OUTPUTS = ("saliency_map", "feature_vector")
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,8 @@ def fits(model: ModelFindings) -> float:
         return 1.0
     if said.strip() and said.strip() != "yolo":  # Ultralytics calls its classifiers that too
         return 0.0
-    outputs = [port for port in model.outputs if not _is_extra(port.name)]
+    outputs = [port for port in model.outputs if not explaining.is_one(port.name)]
     return 0.5 if any(_class_count(port.shape) for port in outputs) else 0.0
-
-
-def _is_extra(name: str) -> bool:
-    return any(extra in name for extra in _EXTRA_OUTPUTS)
 
 
 def _class_count(shape: Sequence[int]) -> int:
@@ -88,7 +83,7 @@ def _score_output(model: ov.Model) -> tuple[int, int]:
     """Place and class count of the output that holds the scores."""
     for index, port in enumerate(model.outputs):
         name = port.any_name if port.names else ""
-        if port.partial_shape.rank.is_dynamic or _is_extra(name):
+        if port.partial_shape.rank.is_dynamic or explaining.is_one(name):
             continue
         shape = [-1 if side.is_dynamic else side.get_length() for side in port.partial_shape]
         if count := _class_count([1, *shape[1:]]):

@@ -10,7 +10,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from jobs import formats, image_input, label_maps, labels, map_output, overlap, palette
+from jobs import explaining, formats, image_input, label_maps, labels, map_output, overlap, palette
 from jobs.errors import BadDataset, BadOption, LabelMismatch
 from jobs.findings import ModelFindings
 from jobs.image_input import ImageInput
@@ -68,7 +68,7 @@ def fits(model: ModelFindings) -> float:
         return 1.0
     if said.strip() or len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
         return 0.0
-    ports = [port for port in model.outputs if not map_output.is_extra(port.name)]
+    ports = [port for port in model.outputs if not explaining.is_one(port.name)]
     found = [map_output.looks_like_one(port.shape, port.type, _sides(model)) for port in ports]
     if not all(found) or not 0 < len(found) <= 3:  # a detector has grids of several sizes, some of them coarse
         return 0.0

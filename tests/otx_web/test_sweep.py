@@ -69,6 +69,16 @@ def test_everything_is_kept_unless_asked_otherwise(house: Services) -> None:
     assert house.runner.directory(job.id).exists() and house.uploads.folder("aa").exists()
 
 
+def test_folders_of_uploads_that_no_row_tells_of_go(house: Services) -> None:
+    put_upload(house, "aa", "model")
+    folders = [house.uploads.folder(digest) for digest in ("aa", "bb", "cc")]
+    for folder, at in zip(folders, (100, 100, 300), strict=True):
+        touch(folder / "model.onnx", at)
+        os.utime(folder.parent, (at, at))
+    sweep.orphans(house.settings, house.store, 200)
+    assert [folder.exists() for folder in folders] == [True, False, True]
+
+
 def test_files_of_old_jobs_go_and_their_rows_stay(house: Services) -> None:
     job = done(house)
     waiting = house.store.add_job(spec(), owner="local", name="waiting")
