@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from jobs import numbers
 from jobs.report import Report
 
+_REMOVES = "nncf_pruning"
+"""The method that takes filters away. What others win by writing an operation otherwise has a note of its own."""
 _LESS = 1.02
 """Before over after from which on there is less: quantizers bring a few parameters of their own."""
 _ZEROS = 0.1
@@ -38,7 +40,7 @@ def parameters(report: Report) -> Amount | None:
     if report.before is None or report.after is None:
         return None
     before, after = report.before.parameters, report.after.parameters
-    return Amount("Parameters", numbers.millions(before), numbers.millions(after), fewer(before, after))
+    return Amount("Parameters", numbers.millions(before), numbers.millions(after), _change(report, before, after))
 
 
 def flops(report: Report) -> Amount | None:
@@ -46,7 +48,7 @@ def flops(report: Report) -> Amount | None:
     if report.before is None or report.after is None or not report.before.flops or not report.after.flops:
         return None
     before, after = report.before.flops, report.after.flops
-    return Amount("FLOPs an image", numbers.flops(before), numbers.flops(after), fewer(before, after))
+    return Amount("FLOPs an image", numbers.flops(before), numbers.flops(after), _change(report, before, after))
 
 
 def zeros(report: Report) -> Amount | None:
@@ -56,6 +58,10 @@ def zeros(report: Report) -> Amount | None:
         return None
     change = numbers.points(after - before, 0) if after - before >= _ZEROS else ""
     return Amount("Weights that are 0", numbers.percent(before, 0), numbers.percent(after, 0), change)
+
+
+def _change(report: Report, before: int, after: int) -> str:
+    return fewer(before, after) if report.method == _REMOVES else ""
 
 
 def fewer(before: int, after: int) -> str:

@@ -10,7 +10,7 @@ from tests.otx_web import made
 
 
 def report(before: dict[str, Any], after: dict[str, Any]) -> Report:
-    known = made.report()
+    known = made.report(method="nncf_pruning")
     assert known.before and known.after
     return known.model_copy(
         update={"before": known.before.model_copy(update=before), "after": known.after.model_copy(update=after)}
@@ -46,6 +46,11 @@ def test_nothing_is_said_where_nothing_was_removed_or_is_not_known(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     assert said(report(before, after)) == []
+
+
+def test_what_another_method_saves_by_writing_otherwise_is_not_removed() -> None:
+    pruned = made.pruned()
+    assert amounts.changed(pruned) and amounts.changed(pruned.model_copy(update={"method": "pot_default"})) == ()
 
 
 def test_a_failed_job_has_none() -> None:
