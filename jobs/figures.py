@@ -1,6 +1,7 @@
 """A result in the first screenful: the verdict and what was won, and a picture of both models."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from markupsafe import Markup
 
@@ -9,6 +10,8 @@ from jobs.intervals import Interval
 from jobs.markup import Text, element, join
 from jobs.report import Rate, Report, Speed, Verdict
 
+STYLE = Path(__file__).with_suffix(".css")
+"""Of what the pages and the report draw alike; what follows it may say otherwise."""
 VERDICTS: Mapping[str, tuple[str, str, markup.Tone]] = {
     "held": ("✓", "Accuracy held", "good"),
     "lost": ("✕", "Accuracy lost", "bad"),

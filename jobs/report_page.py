@@ -37,7 +37,7 @@ SIDE = 320  # pixels of a picture's longer side
 ENLARGED = 96  # pixels; smaller ones are drawn with their pixels to be seen
 QUALITY = 82  # of JPEG
 LAYER_COLOURS = 64  # of masks and heat maps, which take a third of the bytes so
-STYLE = Path(__file__).with_suffix(".css")  # ours, and never closes its element; so does that of the gallery
+STYLE = Path(__file__).with_suffix(".css")  # ours, and never closes its element; so are the two others
 _FRAME = Markup("""\
 <!doctype html>
 <html lang="en">
@@ -93,7 +93,7 @@ def page(job_dir: Path, report: Report, now: datetime) -> Markup:
         _section("Repeat it", *(_repeat(wanted) if wanted else ())),
     )
     body = join([_header(name, report, wanted, now), *filter(None, sections)], "\n")
-    style = Markup("\n".join(path.read_text(encoding="utf-8") for path in (STYLE, gallery.STYLE)))
+    style = Markup("\n".join(path.read_text(encoding="utf-8") for path in (figures.STYLE, STYLE, gallery.STYLE)))
     return _FRAME.format(title=f"{name}: {_outcome(report)}", style=style, body=body)
 
 

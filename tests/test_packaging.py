@@ -36,8 +36,9 @@ def test_the_wheel_holds_the_samples(wheel: set[str]) -> None:
 
 
 def test_the_wheel_holds_styles_and_scripts(wheel: set[str]) -> None:
-    kept = {str(path.relative_to(ROOT)) for kind in ("*.css", "*.js") for path in (ROOT / "otx_web").rglob(kind)}
-    assert "otx_web/ui/style.css" in kept and kept <= wheel
+    kinds = [(folder, kind) for folder in ("jobs", "otx_web") for kind in ("*.css", "*.js")]
+    kept = {str(path.relative_to(ROOT)) for folder, kind in kinds for path in (ROOT / folder).rglob(kind)}
+    assert {"otx_web/ui/style.css", "jobs/figures.css"} <= kept <= wheel
 
 
 def test_the_wheel_has_the_command_and_nothing_that_is_not_run(wheel: set[str]) -> None:

@@ -5,14 +5,19 @@ from typing import Any
 
 import gradio as gr
 
-from jobs import gallery
+from jobs import figures, gallery
 
 STYLE = Path(__file__).with_name("style.css")
 
 
 def appearance() -> dict[str, Any]:
     """What `gr.mount_gradio_app` or `launch` needs besides the Blocks: theme, style, and no footer of Gradio's."""
-    return {"theme": theme(), "css_paths": [STYLE, gallery.STYLE], "footer_links": [], "run_history": False}
+    return {
+        "theme": theme(),
+        "css_paths": [figures.STYLE, STYLE, gallery.STYLE],
+        "footer_links": [],
+        "run_history": False,
+    }
 
 
 def theme() -> gr.themes.Base:
