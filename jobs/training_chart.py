@@ -1,6 +1,7 @@
 """How a training went, epoch by epoch: the loss and, below it, the metric."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -10,6 +11,14 @@ from jobs.markup import element
 
 Line = tuple[str, str, Sequence[tuple[int, float]]]
 """Class, what it is called, and its values by epoch."""
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """Numbers of epochs."""
+
+    best: int | None
+    smaller: tuple[int, ...]
 
 
 def chart(epochs: Sequence[Epoch], metric: str = "") -> Markup:
@@ -27,16 +36,22 @@ def chart(epochs: Sequence[Epoch], metric: str = "") -> Markup:
         ("ow-limit", "the original", _original(epochs, last)),
     ]
     best = [one for one in epochs if one.best]
-    plots = [_plot("Loss", loss, last, best[-1].number if best else None, percent=False)]
+    marks = _Marks(best[-1].number if best else None, tuple(one.number for one in epochs if is_smaller(one)))
+    plots = [_plot("Loss", loss, last, marks, percent=False)]
     if value[0][2]:
         few = f"{name}, on some of the images"
-        plots.append(_plot(few, value, last, best[-1].number if best else None, percent=True))
+        plots.append(_plot(few, value, last, marks, percent=True))
     return element(
         "figure",
         element("div", *plots, classes="ow-training"),
         element("figcaption", _said(epochs), classes="ow-muted ow-small"),
         classes="ow-chart",
     )
+
+
+def is_smaller(epoch: Epoch) -> bool:
+    """Whether this is no epoch, but a model that was made smaller between two of them, before it is trained again."""
+    return epoch.number > 0 and epoch.loss is None
 
 
 def _original(epochs: Sequence[Epoch], last: int) -> list[tuple[int, float]]:
@@ -48,10 +63,11 @@ def _said(epochs: Sequence[Epoch]) -> str:
     now, best = epochs[-1], [one for one in epochs if one.best]
     far = f"Epoch {now.number} of at most {now.total}." if now.number else "Before the first epoch."
     kept = f" The best so far is epoch {best[-1].number}." if best and best[-1].number else ""
-    return f"{far}{kept} The loss is how far the outputs are from the original's; the mark is the best by it."
+    smaller = " At each upright line the model was made smaller." if any(map(is_smaller, epochs)) else ""
+    return f"{far}{kept} The loss is how far the outputs are from the original's; the mark is the best by it.{smaller}"
 
 
-def _plot(title: str, lines: Sequence[Line], last: int, best: int | None, *, percent: bool) -> Markup:
+def _plot(title: str, lines: Sequence[Line], last: int, marks: _Marks, *, percent: bool) -> Markup:
     drawn = [line for line in lines if line[2]]
     values = [value for _, _, points in drawn for _, value in points]
     up = charts.axis(values, least=0.01, most=1.0) if percent else charts.axis([0.0, *values])
@@ -63,6 +79,10 @@ def _plot(title: str, lines: Sequence[Line], last: int, best: int | None, *, per
         Markup('<line class="ow-grid" x1="0" y1="{0:.2f}" x2="100" y2="{0:.2f}"></line>').format(100 - up.place(tick))
         for tick in up.ticks
     ]
+    grid += [
+        Markup('<line class="ow-smaller" x1="{0:.2f}" y1="0" x2="{0:.2f}" y2="100"></line>').format(100 * at / width)
+        for at in marks.smaller
+    ]
     svg = element(
         "svg",
         *grid,
@@ -72,7 +92,7 @@ def _plot(title: str, lines: Sequence[Line], last: int, best: int | None, *, per
         aria_hidden="true",
         focusable="false",
     )
-    marked = [(at, value) for at, value in drawn[0][2] if at == best]
+    marked = [(at, value) for at, value in drawn[0][2] if at == marks.best]
     mark = [
         element("span", classes="ow-best", style=f"left:{100 * at / width:.2f}%;bottom:{up.place(value):.2f}%")
         for at, value in marked

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self, TextIO
 
-from jobs import amounts, events, figures, intervals, numbers, titles
+from jobs import amounts, events, figures, intervals, numbers, titles, training_chart
 from jobs.errors import JobError
 from jobs.findings import DatasetFindings, Findings, ModelFindings, Port
 from jobs.intervals import Interval
@@ -105,11 +105,13 @@ def _trial(trial: events.Trial) -> str:
 def _epoch(epoch: events.Epoch) -> str:
     """ "Epoch 3 of 10: loss 0.0259, metric 97.0 % (original 97.4 %), the best so far" """
     head = f"Epoch {epoch.number} of {epoch.total}" if epoch.number else "Before training"
+    if smaller := training_chart.is_smaller(epoch):
+        head = "Made smaller"
     said = [f"loss {epoch.held_out:.3g}"]
     if epoch.metric is not None:
         original = f" (original {numbers.percent(epoch.original)})" if epoch.original is not None else ""
         said.append(f"metric {numbers.percent(epoch.metric)}{original}")
-    return f"{head}: {', '.join(said)}{', the best so far' if epoch.best and epoch.number else ''}"
+    return f"{head}: {', '.join(said)}{', the best so far' if epoch.best and epoch.number and not smaller else ''}"
 
 
 def _moving(progress: Progress) -> str:

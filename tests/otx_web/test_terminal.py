@@ -203,16 +203,18 @@ def test_the_table_names_the_metric_where_it_is_not_accuracy(parts: Services) ->
 def test_epochs_of_a_training_are_said_once() -> None:
     out = StringIO()
     told = [
-        events.Epoch(number=0, total=2, held_out=0.19, metric=0.94, original=0.97, best=True),
-        events.Epoch(number=1, total=2, held_out=0.04, best=True),
-        events.Epoch(number=2, total=2, held_out=0.05, best=False),
+        events.Epoch(number=0, total=3, held_out=0.19, metric=0.94, original=0.97, best=True),
+        events.Epoch(number=1, total=3, loss=0.03, held_out=0.04, best=True),
+        events.Epoch(number=2, total=3, held_out=0.09, best=True),
+        events.Epoch(number=3, total=3, loss=0.06, held_out=0.095, best=False),
     ]
     with terminal.Board(out) as board:
         board.show(Progress(epochs=tuple(told[:2])))
         board.show(Progress(epochs=tuple(told), stopping=True))
     assert out.getvalue().splitlines() == [
         "Before training: loss 0.19, metric 94.0 % (original 97.0 %)",
-        "Epoch 1 of 2: loss 0.04, the best so far",
-        "Epoch 2 of 2: loss 0.05",
+        "Epoch 1 of 3: loss 0.04, the best so far",
+        "Made smaller: loss 0.09",
+        "Epoch 3 of 3: loss 0.095",
         "Ending the training, and keeping the best so far. Ctrl-C once more cancels the job.",
     ]
