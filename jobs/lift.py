@@ -186,6 +186,8 @@ def _lifted(
             if made is None:
                 raise Unliftable("it is behind the cut")
             args.append(made[entry.get_index()])
+        if kind == "Convert" and build.learns(args[0]):
+            return (args[0],)  # what is stored in FP16 learns in FP32
         if (known := _worked_out(build, op, args)) is not None:
             return known
         if kind not in OPERATIONS:
@@ -241,11 +243,23 @@ def _cut(model: ov.Model, values: Mapping[str, tuple[Value, ...]]) -> list[End]:
         if op.get_name() in values:
             continue
         for entry in op.input_values():
+            entry = _with_images(entry)
             node, port = entry.get_node(), entry.get_index()
             made = values.get(node.get_name())
             if made is not None and isinstance(made[port], fx.Node) and node.get_type_name() != "Parameter":
                 found[End(node.get_friendly_name(), port)] = None
     return list(found)
+
+
+def _with_images(output: ov.Output) -> ov.Output:
+    """The same values where they still have an axis of images, so that the module takes several at once."""
+    node = output.get_node()
+    if node.get_type_name() not in ("Reshape", "Squeeze"):
+        return output
+    source = node.input_value(0)
+    inside, outside = source.get_partial_shape(), output.get_partial_shape()
+    lost = inside.rank.get_length() > 1 and inside[0] == 1 and (not outside.rank.get_length() or outside[0] != 1)
+    return source if lost else output
 
 
 def _prune(build: Builder) -> None:
@@ -297,7 +311,7 @@ def _changeable(model: ov.Model, frozen: Collection[str]) -> Iterable[ov.Node]:
             if (found := convolutions.weight_of(op, place)) is not None:
                 yield found
         if kind in ("Add", "Multiply"):
-            sides = [op.input_value(place).get_node() for place in range(2)]
+            sides = [_decompressed(op.input_value(place).get_node()) for place in range(2)]
             for one, other in (sides, sides[::-1]):
                 if one.get_type_name() == "Constant" and other.get_type_name() in (
                     *_WEIGHTED,
@@ -311,3 +325,10 @@ def _changeable(model: ov.Model, frozen: Collection[str]) -> Iterable[ov.Node]:
                         and np.prod(one.get_output_shape(0)) > 1
                     ):
                         yield one
+
+
+def _decompressed(node: ov.Node) -> ov.Node:
+    """The constant behind a conversion, where there is one."""
+    if node.get_type_name() == "Convert" and node.input_value(0).get_node().get_type_name() == "Constant":
+        return node.input_value(0).get_node()
+    return node

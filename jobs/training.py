@@ -1,8 +1,8 @@
 """Training a lifted model until it says what another one says: the loop that every training method shares.
 
 No labels are needed: the float model is the teacher, and the loss is how far the outputs are from its own (Hinton et
-al. 2015). What counts is the loss on images that train nothing; the best values by it are kept, and those from before
-the training where it gained nothing.
+al. 2015), as a share of how far they were before the training. What counts is the loss on images that train nothing;
+the best values by it are kept, and those from before the training where it gained nothing.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from jobs.distances import Distances
 from jobs.errors import BadOutputs
 from jobs.lift import Learned, Lifted
 from jobs.methods import Load
@@ -35,7 +35,6 @@ _COPIES = 5
 """Of every weight: the teacher's, the student's, its gradient, and two that the optimizer keeps."""
 _PASSING = 1.5
 """Gradients and what is at work come on top of what is kept for the way back."""
-_TINY = 1e-8
 
 Images = Sequence[Array]
 """Model inputs, batch of one each, as the untouched model takes them."""
@@ -178,7 +177,11 @@ class _Training:
         order = np.random.default_rng(plan.seed).permutation(len(images))
         held = min(_HELD_OUT_MOST, max(1, len(images) // _HELD_OUT))
         self._held, self._training = order[:held], order[held:] if len(images) > 1 else order
-        self._batch = plan.batch if _any_number(self._student, self._on(order[:2])) else 1
+        self._forward: tuple[_Forward, _Forward] = (self._student, self._teacher)
+        two = self._on(order[:2])
+        if not _any_number(self._student, two):
+            self._forward = (_side_by_side(self._student), _side_by_side(self._teacher))
+        self._batch = plan.batch if _any_number(self._forward[0], two) else 1
         weights, steps = list(student.parameters.values()), [student.step(name) for name in student.steps]
         self._optimizer = torch.optim.AdamW(
             [
@@ -190,7 +193,7 @@ class _Training:
         per_step = max(plan.batch, self._batch)
         total = max(1, plan.epochs * math.ceil(len(self._training) / per_step))
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda n: _rate(n, total, plan.warm_up))
-        self._losses: list[_Loss] | None = None
+        self._distances: Distances | None = None
 
     def epoch(self, number: int, place: int, progress: Callable[[int, int], None], stop: Stop) -> float:
         """Train with every image once. `place` is the epoch's in this training, from 1 on. Raises Diverged."""
@@ -218,14 +221,14 @@ class _Training:
         return total / max(1, seen)
 
     def held_out(self) -> float:
-        """The loss on images that train nothing. Raises Diverged."""
-        total = 0.0
+        """The loss on images that train nothing; 1 the first time. Raises Diverged."""
         with torch.no_grad():
-            for part in _parts(self._held, self._batch):
-                total += float(self._loss(self._on(part))) * len(part)
-        if not math.isfinite(total):
+            parts = [(len(part), self._each(self._on(part))) for part in _parts(self._held, self._batch)]
+        each = torch.stack([count / len(self._held) * one for count, one in parts]).sum(0)
+        if not bool(each.isfinite().all()):
             raise Diverged("The loss on the images held out is no number.")
-        return total / len(self._held)
+        assert self._distances is not None
+        return float(self._distances.total(each))
 
     def load(self) -> Load:
         """Time and memory of a step."""
@@ -257,15 +260,18 @@ class _Training:
         return total
 
     def _loss(self, batch: Tensor) -> Tensor:
+        each = self._each(batch)
+        assert self._distances is not None
+        return self._distances.total(each)
+
+    def _each(self, batch: Tensor) -> Tensor:
+        """Of each output, or part of one."""
+        student, teacher = self._forward
         with torch.no_grad():
-            wanted = self._teacher(batch)
-        found = self._student(batch)
-        if self._losses is None:
-            self._losses = [_loss_for(one) for one in wanted]
-        pairs = zip(self._losses, found, wanted, strict=True)
-        parts = [loss(one, other) for loss, one, other in pairs if loss is not None]
-        total: Tensor = torch.stack(parts).mean()
-        return total
+            wanted = teacher(batch)
+        if self._distances is None:
+            self._distances = Distances(wanted)
+        return self._distances(student(batch), wanted)
 
     def _on(self, places: Array) -> Tensor:
         """These images as one batch on the device."""
@@ -284,7 +290,20 @@ def _rate(step: int, total: int, warm_up: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
 
 
-def _any_number(module: nn.Module, two: Tensor) -> bool:
+_Forward = Callable[[Tensor], tuple[Tensor, ...]]
+
+
+def _side_by_side(module: nn.Module) -> _Forward:
+    """A graph for one image for several: every operation is done for all of them, not all operations for each."""
+    alone = torch.vmap(module, randomness="error")
+
+    def forward(batch: Tensor) -> tuple[Tensor, ...]:
+        return tuple(one.flatten(0, 1) if one.dim() > 1 else one for one in alone(batch[:, None]))
+
+    return forward
+
+
+def _any_number(module: _Forward, two: Tensor) -> bool:
     """Whether several images at once get the answers of each alone: a graph may have one image built into it."""
     if len(two) < 2:
         return False
@@ -299,42 +318,3 @@ def _any_number(module: nn.Module, two: Tensor) -> bool:
         if apart.shape != one.shape or not torch.allclose(apart.float(), one.float(), rtol=1e-2, atol=1e-3):
             return False
     return True
-
-
-# --- how far one output is from another
-
-_Loss = Callable[[Tensor, Tensor], Tensor] | None
-
-
-def _loss_for(wanted: Tensor) -> _Loss:
-    """By what the teacher gives: scores by divergence and distance, all else by distance; none for indices."""
-    if not wanted.is_floating_point():
-        return None
-    if wanted.dim() in (2, 4) and wanted.shape[1] > 1:
-        shares = bool((wanted >= -_TINY).all()) and torch.allclose(
-            wanted.sum(1), torch.ones_like(wanted.sum(1)), atol=1e-3
-        )
-        if shares:
-            return _divergence_of_shares
-        if wanted.dim() == 2:
-            return _divergence_of_logits
-    return _distance
-
-
-def _distance(found: Tensor, wanted: Tensor) -> Tensor:
-    """Mean squared difference, of the variance of what is wanted."""
-    variance = wanted.var() if wanted.numel() > 1 else wanted.square().mean()
-    return functional.mse_loss(found, wanted) / (variance + _TINY)
-
-
-def _divergence_of_logits(found: Tensor, wanted: Tensor) -> Tensor:
-    return _divergence(functional.log_softmax(found, 1), functional.log_softmax(wanted, 1)) + _distance(found, wanted)
-
-
-def _divergence_of_shares(found: Tensor, wanted: Tensor) -> Tensor:
-    return _divergence(found.clamp_min(_TINY).log(), wanted.clamp_min(_TINY).log()) + _distance(found, wanted)
-
-
-def _divergence(found: Tensor, wanted: Tensor) -> Tensor:
-    """Kullback and Leibler's, per row or pixel, of logarithms of shares along axis 1."""
-    return (wanted.exp() * (wanted - found)).sum(1).mean()

@@ -1,5 +1,7 @@
 """Quantizers, whose step can be learned."""
 
+from typing import Any
+
 import numpy as np
 import openvino as ov
 import torch
@@ -30,9 +32,44 @@ def _quantized(x: Tensor, low: Tensor, high: Tensor, out_low: Tensor, out_high: 
 
 def _learning(x: Tensor, log_scale: Tensor, zero: Tensor, axis: int | None, most: int) -> Tensor:
     """Quantized with a step that is learned (Esser et al. 2020); its logarithm is, so that it stays above 0."""
-    scale = torch.exp(log_scale)
-    if axis is None:
-        factor = (x.numel() * most) ** -0.5
-        return torch._fake_quantize_learnable_per_tensor_affine(x, scale, zero, 0, most, factor)
-    factor = (x.numel() / x.shape[axis] * most) ** -0.5
-    return torch._fake_quantize_learnable_per_channel_affine(x, scale, zero, axis, 0, most, factor)
+    found: Tensor = _Learning.apply(x, torch.exp(log_scale), zero, axis, most)
+    return found
+
+
+class _Learning(torch.autograd.Function):  # type: ignore[misc]
+    """PyTorch's own quantizers, of which `vmap` knows only how to call them image by image."""
+
+    @staticmethod
+    def forward(x: Tensor, scale: Tensor, zero: Tensor, axis: int | None, most: int) -> Tensor:
+        # The factor is for the way back, which has its own call.
+        if axis is None:
+            return torch._fake_quantize_learnable_per_tensor_affine(x, scale, zero, 0, most, 1.0)
+        return torch._fake_quantize_learnable_per_channel_affine(x, scale, zero, axis, 0, most, 1.0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, scale, zero, ctx.axis, ctx.most = inputs
+        ctx.save_for_backward(x, scale, zero)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, scale, zero = ctx.saved_tensors
+        if ctx.axis is None:
+            factor = (x.numel() * ctx.most) ** -0.5
+            found = _TENSOR_BACK(grad, x, scale, zero, 0, ctx.most, factor)
+        else:
+            factor = (x.numel() / x.shape[ctx.axis] * ctx.most) ** -0.5
+            found = _CHANNEL_BACK(grad, x, scale, zero, ctx.axis, 0, ctx.most, factor)
+        return found[0], found[1], None, None, None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], x: Tensor, scale: Tensor, zero: Tensor, axis: int | None, most: int
+    ) -> tuple[Tensor, int]:
+        """Of all images at once: they share the step."""
+        found: Tensor = _Learning.apply(x.movedim(in_dims[0], 0), scale, zero, None if axis is None else axis + 1, most)
+        return found, 0
+
+
+_TENSOR_BACK = torch.ops.aten._fake_quantize_learnable_per_tensor_affine_backward
+_CHANNEL_BACK = torch.ops.aten._fake_quantize_learnable_per_channel_affine_backward

@@ -126,6 +126,40 @@ def test_half_precision_is_lifted_in_full(tmp_path_factory: pytest.TempPathFacto
     np.testing.assert_allclose(lifted.module(torch.from_numpy(entry))[0].detach(), answers(model, entry)[0], rtol=1e-4)
 
 
+def test_biases_in_half_precision_learn() -> None:
+    entry = ops.parameter([1, 3, 8, 8], np.float32)
+    weights, bias = np.full((4, 3, 1, 1), 0.5, np.float16), np.arange(4, dtype=np.float16).reshape(1, 4, 1, 1)
+    mixed = ops.convolution(entry, _full(weights), [1, 1], [0, 0], [0, 0], [1, 1])
+    model = ov.Model([ops.relu(ops.add(mixed, _full(bias)))], [entry])
+    lifted = lift.lift(model)
+    assert [tuple(one.shape) for one in lifted.parameters.values()] == [(4, 3, 1, 1), (1, 4, 1, 1)]
+    with torch.no_grad():
+        for one in lifted.parameters.values():
+            one.add_(1)
+    made = lift.lower(model, lifted.learned())
+    kinds = [str(op.get_element_type()) for op in made.get_ops() if op.get_type_name() == "Constant"]
+    assert kinds == ["<Type: 'float16'>"] * 2
+    picture = image(1, 3, 8, 8)
+    np.testing.assert_allclose(
+        answers(made, picture)[0], lifted.module(torch.from_numpy(picture))[0].detach(), rtol=1e-2
+    )
+
+
+def _full(values: np.ndarray) -> ov.Node:
+    return ops.convert(ops.constant(values), "f32")
+
+
+def test_cut_keeps_the_axis_of_images() -> None:
+    """Behind it boxes of one image lose it, by which several could not be told apart."""
+    entry = ops.parameter([1, 3, 8, 8], np.float32)
+    mixed = ops.convolution(entry, np.ones((4, 3, 1, 1), np.float32), [1, 1], [0, 0], [0, 0], [1, 1])
+    rows = ops.reshape(mixed, ops.constant([1, 64, 4]), False, name="rows")
+    best = ops.topk(ops.squeeze(rows, ops.constant([0])), ops.constant(2), 0, "max", "value")
+    lifted = lift.lift(lift.folded(ov.Model([*best.outputs(), rows.output(0)], [entry])))
+    assert [end.operation for end in lifted.ends] == ["rows"], "once, though it leaves the model too"
+    assert lifted.module(torch.from_numpy(image(2, 3, 8, 8)))[0].shape == (2, 64, 4)
+
+
 def test_model_without_weights_is_refused_by_name() -> None:
     entry = ops.parameter([1, 3, 8, 8], np.float32)
     top = ops.topk(entry, ops.constant(2), 1, "max", "value")
