@@ -63,17 +63,21 @@ MULTIPLIER = "Steps of quantizers learn at a rate of their own, 10 times that of
 
 # --- training by accuracy
 
+_ABSOLUTE, _RELATIVE = "maximal_absolute_accuracy_degradation", "maximal_relative_accuracy_degradation"
+
 
 def aware(*, points: float | None, shipped: bool) -> Rule:
     """accuracy_aware_training, whose accepted loss OTX overwrites, and whose epochs are a bound hardly ever met."""
-    accepted = "The accepted loss is a setting of the job; training goes on as long as it gains."
 
     def degradation(reader: Reader, path: str, value: JsonValue) -> None:
-        if points is None:
-            reader.add(path, value, "changed", accepted)
-            return
-        says = f"OTX's maximal_accuracy_degradation, {points:g} %, overwrites it with {points / 100:g}. "
-        reader.add(path, value, "changed", ("" if value == points / 100 else says) + accepted)
+        if points is not None and value != points / 100:
+            says = f"OTX's maximal_accuracy_degradation, {points:g} %, overwrites it with {points / 100:g}."
+            reader.set(path, value, _ABSOLUTE, points / 100, "changed", says)
+        elif isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
+            note = "Metrics are fractions here, so it is taken for percent."
+            reader.set(path, value, _ABSOLUTE, value / 100, "changed", note)
+        else:
+            reader.set(path, value, _ABSOLUTE, value)
 
     def epochs(reader: Reader, path: str, value: JsonValue) -> None:
         if shipped:
@@ -84,8 +88,8 @@ def aware(*, points: float | None, shipped: bool) -> Rule:
 
     adaptive = "There is no rate of compression to adapt: 8 bits are 8 bits."
     rules: dict[str, Rule] = {
-        "maximal_absolute_accuracy_degradation": degradation,
-        "maximal_relative_accuracy_degradation": change(accepted),
+        _ABSOLUTE: degradation,
+        _RELATIVE: keep(_RELATIVE),
         "maximal_total_epochs": epochs,
         **dict.fromkeys(
             (
@@ -101,7 +105,7 @@ def aware(*, points: float | None, shipped: bool) -> Rule:
             raise reader.bad(
                 path, f"is {fields.shown(value)}; it must be one of early_exit, adaptive_compression_level"
             )
-        note = adaptive if value != "early_exit" else "Training ends after early_stop_patience epochs without a gain."
-        reader.add(path, value, "refused" if value != "early_exit" else "changed", note)
+        early = value == "early_exit"
+        reader.add(path, value, "kept" if early else "refused", "" if early else adaptive)
 
     return section({"mode": mode, "params": section(rules)})

@@ -25,7 +25,7 @@ _FORWARD = 0.4
 """Of a step's time, what an image costs that trains nothing."""
 _OF_TRAINING = (
     *("train_images", "epochs", "batch_size", "learning_rate", "learning_rate_warmup_iters", "weight_decay"),
-    "early_stop_patience",
+    *("early_stop_patience", "maximal_absolute_accuracy_degradation", "maximal_relative_accuracy_degradation"),
 )
 
 
@@ -106,7 +106,7 @@ def share(emit: events.Emit, low: float, high: float) -> events.Emit:
 
 
 class Watch:
-    """Says after each epoch how it went, on images that measure accuracy; they decide nothing while it trains.
+    """Says after each epoch how it went, on images that measure accuracy. They choose no epoch, but may end a training.
 
     Several trainings in a row are one chart: `on` begins the next of them.
     """
@@ -120,8 +120,8 @@ class Watch:
         original = self._validation.original(self._places, labels=True)
         self._original, self._higher_is_better = original.value, original.higher_is_better
 
-    def on(self, model: ov.Model) -> "training.Watch":
-        """For a training whose values go into `model`."""
+    def on(self, model: ov.Model, options: Options | None = None) -> "training.Watch":
+        """For a training whose values go into `model`; it ends once no more is lost than the options accept."""
         from jobs import lift
 
         def told(epoch: "Epoch", learned: "Callable[[], Learned]") -> str:
@@ -137,9 +137,21 @@ class Watch:
             )
             self.epochs.append(event)
             self._emit(event)
-            return ""
+            return self._enough(evaluation.value, options) if options is not None and epoch.best else ""
 
         return told
+
+    def _enough(self, value: float, options: Options) -> str:
+        """Why that is good enough, in words; empty where it is not, or nothing says what is."""
+        absolute = options.maximal_absolute_accuracy_degradation
+        percent = options.maximal_relative_accuracy_degradation
+        accepted = [] if absolute is None else [absolute]
+        accepted += [] if percent is None else [abs(self._original) * percent / 100]
+        lost = self._original - value if self._higher_is_better else value - self._original
+        if not accepted or not lost <= min(accepted):
+            return ""
+        few = f"{len(self._places)} of the {self._validation.size} images that measure accuracy"
+        return f"{max(lost, 0.0):.2%} is lost, and {min(accepted):.2%} was accepted. That was decided on {few}."
 
     def harm(self, trained: "Trained") -> str:
         """What a training lost on the watched images from its start to its best, in words; empty where it lost nothing.
@@ -165,7 +177,8 @@ def _known(value: float) -> float | None:
 
 def applied(options: Options, trained: "Trained", best: int) -> dict[str, str]:
     """Settings of the training as they were used."""
-    said = {name: f"{getattr(options, name):g}" for name in _OF_TRAINING}
+    values = {name: getattr(options, name) for name in _OF_TRAINING}
+    said = {name: f"{value:g}" for name, value in values.items() if value is not None}
     return {**said, "epochs_trained": str(trained.epochs[-1].number), "best_epoch": str(best)}
 
 
@@ -183,7 +196,7 @@ def notes(trained: "Trained", harm: str) -> tuple[str, ...]:
             f"The model of epoch {best.number} is kept: on images that trained nothing, it is nearer to the original"
             f" than the one quantized without training (loss {best.held_out:.3g} instead of {first.held_out:.3g})."
         )
-    else:
+    elif len(trained.epochs) > 1 or not said:
         said.append("Training gained nothing, so the model quantized without it is kept.")
     return tuple(said)
 

@@ -412,6 +412,20 @@ class Trained(Quantization):
     early_stop_patience: int = Field(
         default=0, ge=0, title="Patience", description="ends after so many epochs without a gain; 0 goes on to the last"
     )
+    maximal_absolute_accuracy_degradation: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        title="Loss that ends it",
+        description="ends as soon as no more is lost on the primary metric, in points of it; empty goes on to the last",
+    )
+    maximal_relative_accuracy_degradation: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        title="Loss that ends it, in percent",
+        description="the same, in percent of what the original reaches",
+    )
 
     @property
     def images(self) -> int:

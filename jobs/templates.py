@@ -76,6 +76,8 @@ _GROUPS = {
     **dict.fromkeys(("metric_subset_ratio", "ranking_subset_size", "annotation_free"), "Search"),
     "use_prev_if_drop_increase": "Search",
     **dict.fromkeys(("learning_rate_warmup_iters", "weight_decay"), "Training"),
+    "maximal_absolute_accuracy_degradation": "Training",
+    "maximal_relative_accuracy_degradation": "Training",
     **dict.fromkeys(("ratio", "group_size", "awq", "scale_estimation"), "4-bit weights"),
     "stat_subset_size": "Calibration images",
     "shuffle_data": "Calibration images",

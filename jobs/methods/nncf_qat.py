@@ -47,7 +47,7 @@ def apply(prepared: Prepared, options: NncfQat, emit: events.Emit) -> Optimised:
         images,
         distillation.plan(options),
         progress=lambda done, total: report(events.Progress(done=done, total=total)),
-        watch=watch.on(quantized.model),
+        watch=watch.on(quantized.model, options),
         stop=prepared.stop,
     )
     harm = watch.harm(trained)

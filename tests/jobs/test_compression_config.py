@@ -39,16 +39,18 @@ def row(translation: Translation, end: str) -> Row:
 
 # --- what OTX ships
 
+ENOUGH = {"maximal_absolute_accuracy_degradation": 0.01}
 QAT = {
-    "classification/efficientnet_b0": {"preset": "mixed", "stat_subset_size": 8192, "epochs": 100},
-    "classification/efficientnet_v2_s": {"preset": "mixed", "stat_subset_size": 8192, "epochs": 100},
-    "detection/mobilenetv2_atss": {"stat_subset_size": 300, "learning_rate": 0.0005, "epochs": 20},
-    "detection/mobilenetv2_ssd": {"stat_subset_size": 300, "learning_rate": 0.0005, "epochs": 20},
-    "detection/yolox_tiny": {"learning_rate": 0.0005, "epochs": 20},
+    "classification/efficientnet_b0": {"preset": "mixed", "stat_subset_size": 8192, "epochs": 100, **ENOUGH},
+    "classification/efficientnet_v2_s": {"preset": "mixed", "stat_subset_size": 8192, "epochs": 100, **ENOUGH},
+    "detection/mobilenetv2_atss": {"stat_subset_size": 300, "learning_rate": 0.0005, "epochs": 20, **ENOUGH},
+    "detection/mobilenetv2_ssd": {"stat_subset_size": 300, "learning_rate": 0.0005, "epochs": 20, **ENOUGH},
+    "detection/yolox_tiny": {"learning_rate": 0.0005, "epochs": 20, **ENOUGH},
     "instance_segmentation/maskrcnn_efficientnetb2b": {
         "stat_subset_size": 1000,
         "learning_rate": 0.0005,
         "epochs": 20,
+        **ENOUGH,
     },
     "segmentation/lite_hrnet_s_mod2": {
         "preset": "mixed",
@@ -56,6 +58,7 @@ QAT = {
         "learning_rate": 0.0001,
         "learning_rate_warmup_iters": 0,
         "epochs": 40,
+        **ENOUGH,
         "ignored.scope": ("{re}.*cross_resolution_weighting.*__mul__.*", "{re}.*spatial_weighting.*__mul__.*"),
         "ignored.strict": False,
     },
@@ -105,6 +108,8 @@ def test_otxs_parameter_overwrites_the_accepted_loss() -> None:
     (key,) = [one for one in keys if one.key.endswith("absolute_accuracy_degradation")]
     assert (key.value, key.fate) == ("1.0", "changed")
     assert "1 %, overwrites it with 0.01" in key.note
+    options = templates.resolve(templates.load("segmentation", "lite_hrnet_s_mod2"), "nncf_qat").options
+    assert isinstance(options, NncfQat) and options.maximal_absolute_accuracy_degradation == 0.01
 
 
 def test_the_batch_is_otxs_unless_an_uploaded_file_says_one() -> None:
@@ -213,6 +218,7 @@ def test_one_of_nncfs_examples() -> None:
     assert translation.values == {
         "batch_size": 32,
         "epochs": 12,
+        "maximal_relative_accuracy_degradation": 1.0,
         "learning_rate": 1e-5,
         "preset": "mixed",
         "saturation_fix": "all",
@@ -347,6 +353,18 @@ def test_keys_that_cannot_be_are_refused_with_the_reason(quantization: dict[str,
 )
 def test_keys_that_are_changed_say_into_what(quantization: dict[str, Any], note: str) -> None:
     assert any(note in one.note for one in read(own(**quantization)).rows if one.fate == "changed")
+
+
+def test_accepted_loss_ends_the_training() -> None:
+    def accepted(value: object) -> object:
+        params = {"maximal_absolute_accuracy_degradation": value}
+        return read(own(root={"accuracy_aware_training": {"mode": "early_exit", "params": params}})).values
+
+    name = "maximal_absolute_accuracy_degradation"
+    assert accepted(0.02) == {name: 0.02} and accepted(2.0) == {name: 0.02}, "points of a metric from 0 to 100"
+    for value in (-1, "little", 200):
+        with pytest.raises((BadOption, BadConfig)):
+            accepted(value)
 
 
 def test_there_is_no_rate_of_compression_to_adapt() -> None:

@@ -155,3 +155,19 @@ def test_training_that_loses_accuracy_is_not_kept() -> None:
     image = given[0]["image"]
     answers = [ov.compile_model(model, "CPU")(image)[0] for model in (plain.model, made.model)]
     np.testing.assert_allclose(*answers, rtol=1e-3)
+
+
+def watched(**accepted: float) -> tuple[str, list[str]]:
+    """Which epoch is kept, and notes, where every epoch loses a tenth more: 0.1 before the first."""
+    given = [{"image": np.random.default_rng(one).uniform(0, 255, (1, 3, 16, 16)).astype(np.float32)} for one in (0, 1)]
+    options = NncfQat.model_validate({**OPTIONS.model_dump(), **accepted})
+    made = nncf_qat.apply(Prepared(tiny.classifier(), given, 2, validation=Falling()), options, lambda event: None)
+    return made.applied["epochs_trained"], list(made.notes)
+
+
+def test_training_ends_when_little_enough_is_lost() -> None:
+    trained, notes = watched(maximal_absolute_accuracy_degradation=0.11)
+    assert trained == "0" and any("10.00% is lost, and 11.00% was accepted" in note for note in notes)
+    assert any("decided on 10 of the 10 images that measure" in note for note in notes)
+    assert watched(maximal_relative_accuracy_degradation=10.5)[0] == "0"
+    assert watched(maximal_absolute_accuracy_degradation=0.05)[0] == "2" == watched()[0]
