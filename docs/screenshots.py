@@ -1,6 +1,6 @@
 """Takes the pictures of README.md and of the tutorials anew, of real jobs on the sample: a quarter of an hour.
 
-    python -m docs.screenshots
+python -m docs.screenshots
 """
 
 import io
