@@ -1,7 +1,7 @@
-"""Both tutorials work as they are written: every command runs in a shell, in order, and shows what the page says it shows.
+"""Both tutorials work as they are written: every command runs in a shell, in order, and shows what the page shows.
 
-A person has minutes, a test has seconds. So `optimize` gets the settings of SHORTER after those of the page, the last of
-which counts; what hangs on them may come out otherwise: figures, how fast, and what a search or a training comes to.
+A person has minutes, a test has seconds. So `optimize` gets the settings of SHORTER after those of the page, and the
+last counts; what hangs on them may come out otherwise: figures, how fast, and what a search or a training comes to.
 """
 
 import os
