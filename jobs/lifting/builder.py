@@ -34,14 +34,16 @@ class Step:
 
     parameter: str
     """Name of the parameter that holds the logarithm of the step."""
-    zero: Array
-    """How many steps the lower end is below 0."""
-    levels: int
+    before: Array
+    """That logarithm before any training."""
+    low: Array
+    high: Array
+    """The ends before any training."""
 
     def ends(self, log_step: Array) -> tuple[Array, Array]:
-        """Lower and upper end, for a learned logarithm of the step."""
-        step = np.exp(log_step.astype(np.float64)).reshape(self.zero.shape)
-        return (-self.zero * step).astype(np.float32), ((self.levels - 1 - self.zero) * step).astype(np.float32)
+        """Lower and upper end, for a learned logarithm of the step: to the last bit what they were where it is too."""
+        growth = np.exp(log_step.astype(np.float64) - self.before).reshape(self.low.shape)
+        return (self.low * growth).astype(np.float32), (self.high * growth).astype(np.float32)
 
 
 class Builder:
@@ -93,8 +95,9 @@ class Builder:
         if len(axes) > 1:
             return None
         parameter = f"step{len(self.steps)}"
-        self.steps[name] = Step(parameter, np.rint(zero), levels)
-        self.root.register_parameter(parameter, nn.Parameter(torch.from_numpy(np.log(step).astype(np.float32).ravel())))
+        log_step = np.log(step).astype(np.float32).ravel()
+        self.steps[name] = Step(parameter, log_step, low, high)
+        self.root.register_parameter(parameter, nn.Parameter(torch.from_numpy(log_step.copy())))
         node = self.graph.get_attr(parameter)
         return node, self._buffer(np.rint(zero).astype(np.float32).ravel()), axes[0] if axes else None
 

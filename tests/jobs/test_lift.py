@@ -67,10 +67,13 @@ def test_quantizers_learn_their_step() -> None:
 
 
 def test_nothing_learned_is_nothing_changed() -> None:
+    """To the last bit: a quantizer's end that moves by one can take a value to the next level."""
     model = quantized(lift.folded(tiny.classifier()))
     back = lift.lower(model, lift.lift(model).learned())
-    entry = image(1, 3, 16, 16)
-    np.testing.assert_allclose(answers(back, entry)[0], answers(model, entry)[0], rtol=1e-6)
+    kept, was = ([op for op in one.get_ordered_ops() if op.get_type_name() == "Constant"] for one in (back, model))
+    for one, other in zip(kept, was, strict=True):
+        assert one.get_friendly_name() == other.get_friendly_name()
+        np.testing.assert_array_equal(one.get_data(), other.get_data())
 
 
 def test_what_was_learned_comes_back_and_the_rest_stays() -> None:

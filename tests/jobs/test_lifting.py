@@ -12,7 +12,7 @@ from openvino import opset1, opset10
 from openvino import opset15 as ops
 
 from jobs import lift
-from jobs.lift import End
+from jobs.lift import End, Lifted
 
 Make = Callable[[ov.Node], ov.Node]
 RNG = np.random.default_rng(0)
@@ -45,6 +45,17 @@ def check(
         one = found[End(node.get_friendly_name(), port)]
         name = names[place] if names else node.get_type_name()
         np.testing.assert_allclose(one.numpy(), wanted[place], rtol=1e-4, atol=1e-5, err_msg=f"{place}: {name}")
+    _check_side_by_side(lifted, image)
+
+
+def _check_side_by_side(lifted: Lifted, image: np.ndarray) -> None:
+    """Two entries at once through a graph for one get what each gets alone, and none is done one after the other."""
+    entries = torch.from_numpy(np.stack([image, image[::-1] / 2]))
+    with torch.no_grad():
+        together = torch.vmap(lifted.module)(entries)
+        for place, entry in enumerate(entries):
+            for one, alone in zip(together, lifted.module(entry), strict=True):
+                torch.testing.assert_close(one[place], alone, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
 def _still(axes: int) -> tuple[list[int], ...]:
@@ -297,6 +308,7 @@ PLAIN: dict[str, Make] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:There is a performance drop.*flash_attention:UserWarning")
 def test_operations() -> None:
     check(*PLAIN.values(), names=list(PLAIN))
 
