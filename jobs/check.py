@@ -329,11 +329,16 @@ def _too_large(load: Load, needed: int, room: int) -> list[Problem]:
     return [Problem(level="error", where="settings", message=message, hint=hint, kind="bad_option")]
 
 
+def _may_end(options: Trained) -> bool:
+    """Whether something but the last epoch ends a training."""
+    losses = (options.maximal_absolute_accuracy_degradation, options.maximal_relative_accuracy_degradation)
+    return options.early_stop_patience > 0 or any(loss is not None for loss in losses)
+
+
 def _at_most(wanted: JobSpec) -> list[Problem]:
     if isinstance(wanted.options, Trained):
-        message = "The time is the most that training can take; you can end it earlier, and keep the best so far."
-        if wanted.options.early_stop_patience:
-            message = "The time is the most that training can take; where it gains nothing more, it ends earlier."
+        early = "it may end earlier" if _may_end(wanted.options) else "you can end it, and keep the best so far"
+        message = f"The time is the most that training can take; {early}."
         hint = "Fewer epochs and fewer images to train with (train_images) make it shorter."
         return [Problem(level="info", where="settings", message=message, hint=hint)]
     if wanted.method != "pot_accuracy_aware":

@@ -106,7 +106,7 @@ def rehearse(tmp_path: Path, **more: object) -> Findings:
 def test_rehearsal_knows_time_and_memory(tmp_path: Path) -> None:
     found = rehearse(tmp_path, options=OPTIONS.model_copy(update={"epochs": 1000}))
     assert not found.blocked and found.stage_seconds["quantize"] > 3
-    assert found.memory_estimate_bytes and any("most that training can take" in one.message for one in found.problems)
+    assert found.memory_estimate_bytes and any("you can end it" in one.message for one in found.problems)
 
 
 def test_batch_that_does_not_fit_is_said_before_the_start(tmp_path: Path) -> None:
