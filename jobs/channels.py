@@ -548,7 +548,7 @@ def _shuffle(walk: _Walk, op: ov.Node, args: Sequence[Axes]) -> tuple[Axes, ...]
 
 def _convolution(walk: _Walk, op: ov.Node, args: Sequence[Axes]) -> tuple[Axes, ...]:
     """Weights are [out, in, ...], or [in, out, ...] of a transposed one."""
-    data, weight = args
+    data, weight = args[:2]
     backward = op.get_type_name().endswith("BackpropData")
     entry, filters = (0, 1) if backward else (1, 0)
     walk.fix((*data[2:], *weight[2:]))
