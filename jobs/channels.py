@@ -70,11 +70,7 @@ class Channels:
 
     def kept(self, removed: NDArray[np.bool_], weight: str) -> float:
         """The share of a constant that is left without some channels, a bool each."""
-        share, axis = 1.0, 0
-        while (numbers := self.positions.get((weight, axis))) is not None:
-            share *= 1 - _gone(numbers, removed).mean()
-            axis += 1
-        return share
+        return float(np.prod([1 - _gone(self.positions[key], removed).mean() for key in self._axes(weight)]))
 
     def without(self, model: ov.Model, removed: NDArray[np.bool_]) -> ov.Model:
         """A copy of the model without some channels, a bool each."""
@@ -96,15 +92,18 @@ class Channels:
             axis += 1
 
 
-def find(model: ov.Model, fixed: ov.Model, ends: Iterable[tuple[str, int]] = ()) -> Channels:
+def find(
+    model: ov.Model, fixed: ov.Model, ends: Iterable[tuple[str, int]] = (), whole: Collection[str] = ()
+) -> Channels:
     """Channels of a model whose constants are folded, with any shapes; `fixed` is the same with static ones.
 
-    `ends` are outputs, by operation and port, that must keep all of their channels, as the model's own do.
+    `ends` are outputs, by operation and port, that must keep all of their channels, as the model's own do, and `whole`
+    are names of operations that must get all of theirs.
     """
     walk = _Walk({op.get_friendly_name() for op in model.get_ops() if op.get_type_name() == "Constant"})
     wanted = set(ends)
     for op in fixed.get_ordered_ops():
-        walk.visit(op)
+        walk.visit(op, whole=op.get_friendly_name() in whole)
         for port in range(op.get_output_size()):
             if (op.get_friendly_name(), port) in wanted:
                 walk.fix(walk.axes[op.get_name(), port])
@@ -164,7 +163,7 @@ class _Walk:
         self._seen: set[str] = set()
         """Operations behind a layer."""
 
-    def visit(self, op: ov.Node) -> None:
+    def visit(self, op: ov.Node, *, whole: bool = False) -> None:
         kind, name = op.get_type_name(), op.get_name()
         before = {entry.get_node().get_name() for entry in op.input_values()}
         if kind == "Constant":
@@ -174,7 +173,11 @@ class _Walk:
         else:
             args = [self.axes[entry.get_node().get_name(), entry.get_index()] for entry in op.input_values()]
             rule = _RULES.get(kind)
-            if rule is None or not all(port.get_partial_shape().is_static for port in (*op.inputs(), *op.outputs())):
+            if (
+                whole
+                or rule is None
+                or not all(port.get_partial_shape().is_static for port in (*op.inputs(), *op.outputs()))
+            ):
                 made = _unknown(self, op, args)
             else:
                 made = rule(self, op, args)

@@ -63,12 +63,13 @@ def lifted(
     """
     from jobs import lift
 
-    teacher = lift.lift(lift.folded(_fixed(original, shape)))
-    student = lift.lift(_fixed(compressed, shape), teacher.ends, frozen=frozen)
+    teacher = lift.lift(lift.folded(fixed(original, shape)))
+    student = lift.lift(fixed(compressed, shape), teacher.ends, frozen=frozen)
     return student, teacher
 
 
-def _fixed(model: ov.Model, shape: Sequence[int]) -> ov.Model:
+def fixed(model: ov.Model, shape: Sequence[int]) -> ov.Model:
+    """A copy whose input has this shape."""
     copy = model.clone()
     if list(copy.inputs[0].partial_shape) != [ov.Dimension(side) for side in shape]:
         copy.reshape({copy.inputs[0]: list(shape)})

@@ -122,6 +122,15 @@ def operations(model: ov.Model) -> Iterator[ov.Node]:
             yield from operations(op.get_function(1))
 
 
+def named(model: ov.Model, scope: Iterable[str]) -> frozenset[str]:
+    """Names of the model's operations that names and patterns mean, in whatever spelling."""
+    wanted = tuple(scope)
+    elsewhere = renamed(model, wanted)
+    means = [*wanted, *(own for found in elsewhere.values() for own in found)]
+    names = {op.friendly_name for op in operations(model)}
+    return frozenset(name for name in names if any(_is_named(one, {name}) for one in means))
+
+
 def _is_named(name: str, names: set[str]) -> bool:
     if not name.startswith(PATTERN):
         return name in names

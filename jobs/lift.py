@@ -66,6 +66,8 @@ class Lifted:
     """Of quantizers, by name."""
     left: tuple[Left, ...]
     """What is behind the cut; the first one is why."""
+    attributes: Mapping[str, str]
+    """What the parameters are called in the module's graph, by the name of the constant."""
 
     def step(self, name: str) -> nn.Parameter:
         """The logarithm of a quantizer's step."""
@@ -74,7 +76,9 @@ class Lifted:
 
     def learned(self) -> Learned:
         """What training made of it."""
-        constants = {name: one.detach().cpu().numpy().copy() for name, one in self.parameters.items()}
+        constants = {
+            name: getattr(self.module.graph, own).detach().cpu().numpy().copy() for name, own in self.attributes.items()
+        }
         ends = {name: one.ends(self.step(name).detach().cpu().numpy()) for name, one in self.steps.items()}
         return Learned(constants, ends)
 
@@ -109,7 +113,7 @@ def lift(model: ov.Model, ends: Sequence[End] | None = None, *, frozen: Collecti
     _prune(build)
     module = _Lifted(fx.GraphModule(build.root, build.graph))
     parameters = {source: getattr(module.graph, name) for source, name in build.parameters.items()}
-    return Lifted(module, tuple(cut), parameters, build.steps, tuple(left))
+    return Lifted(module, tuple(cut), parameters, build.steps, tuple(left), dict(build.parameters))
 
 
 class _Lifted(nn.Module):  # type: ignore[misc]

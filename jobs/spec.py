@@ -532,6 +532,20 @@ class Sparsity(Frozen):
         default=(), title="Layers without zeros, by name", description="names of layers; {re} before a pattern"
     )
 
+    @property
+    def target(self) -> float:
+        """The share of zeros in the end."""
+        return self.multistep_sparsity_levels[-1] if self.schedule == "multistep" else self.sparsity_target
+
+    @model_validator(mode="after")
+    def _has_a_level_for_each_step(self) -> "Sparsity":
+        steps, levels = self.multistep_steps, self.multistep_sparsity_levels
+        if self.schedule == "multistep" and len(levels) != len(steps) + 1:
+            raise ValueError(f"{len(steps)} steps need {len(steps) + 1} shares of zeros, and there are {len(levels)}")
+        if any(not 0 <= level < 1 for level in levels):
+            raise ValueError("a share of zeros is from 0 to below 1")
+        return self
+
 
 class NncfPruning(Trained):
     """Filters removed or weights set to 0, training of what is left, and quantization where it is wanted."""

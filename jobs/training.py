@@ -53,6 +53,8 @@ class Plan:
     patience: int = 0
     """Epochs without a gain after which it ends; 0 for none."""
     seed: int = 0
+    falls: bool = True
+    """Whether the rate falls to 0 in the end: not where another training follows."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,19 @@ def train(
     return Trained(kept, tuple(epochs), ended)
 
 
+def steps(images: int, plan: Plan) -> int:
+    """Of an epoch with so many images."""
+    return max(1, math.ceil((images - _held_out(images)) / plan.batch))
+
+
 def load(student: Lifted, teacher: Lifted, images: Images, plan: Plan) -> Load:
     """What a step asks for, measured on the images there are; nothing is learned."""
     return _Training(student, teacher, images, plan).load()
+
+
+def _held_out(images: int) -> int:
+    """How many of so many train nothing."""
+    return min(_HELD_OUT_MOST, max(1, images // _HELD_OUT)) if images > 1 else 0
 
 
 def _last_gain(epochs: Sequence[Epoch]) -> int:
@@ -175,8 +187,8 @@ class _Training:
         self._images, self._plan = images, plan
         self._after_step, self._extra = after_step, extra
         order = np.random.default_rng(plan.seed).permutation(len(images))
-        held = min(_HELD_OUT_MOST, max(1, len(images) // _HELD_OUT))
-        self._held, self._training = order[:held], order[held:] if len(images) > 1 else order
+        held = _held_out(len(images))
+        self._held, self._training = order[: max(1, held)], order[held:]
         self._forward: tuple[_Forward, _Forward] = (self._student, self._teacher)
         two = self._on(order[:2])
         if not _any_number(self._student, two):
@@ -192,7 +204,7 @@ class _Training:
         self._all = [*weights, *steps]
         per_step = max(plan.batch, self._batch)
         total = max(1, plan.epochs * math.ceil(len(self._training) / per_step))
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda n: _rate(n, total, plan.warm_up))
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda n: _rate(n, total, plan))
         self._distances: Distances | None = None
 
     def epoch(self, number: int, place: int, progress: Callable[[int, int], None], stop: Stop) -> float:
@@ -283,11 +295,13 @@ def _parts(places: Array, size: int) -> Iterator[Array]:
         yield places[start : start + size]
 
 
-def _rate(step: int, total: int, warm_up: int) -> float:
+def _rate(step: int, total: int, plan: Plan) -> float:
     """Up in a line, then down along a cosine."""
-    if step < warm_up:
-        return (step + 1) / (warm_up + 1)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, total - warm_up))))
+    if step < plan.warm_up:
+        return (step + 1) / (plan.warm_up + 1)
+    if not plan.falls:
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - plan.warm_up) / max(1, total - plan.warm_up))))
 
 
 _Forward = Callable[[Tensor], tuple[Tensor, ...]]

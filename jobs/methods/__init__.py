@@ -151,7 +151,13 @@ class Method:
 
 def by_name(name: str) -> Method:
     """The method called `name`. Imported when asked for, since a method brings its engine with it."""
-    from jobs.methods import nncf_qat, pot_accuracy_aware, pot_default, weights
+    from jobs.methods import nncf_pruning, nncf_qat, pot_accuracy_aware, pot_default, weights
 
-    known = (pot_default.METHOD, pot_accuracy_aware.METHOD, weights.METHOD, nncf_qat.METHOD)
+    known = (
+        pot_default.METHOD,
+        pot_accuracy_aware.METHOD,
+        weights.METHOD,
+        nncf_qat.METHOD,
+        nncf_pruning.METHOD,
+    )
     return {method.name: method for method in known}[name]

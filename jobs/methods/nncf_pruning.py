@@ -1,0 +1,320 @@
+"""NNCF's filter pruning and sparsity, for any model: filters removed or weights set to 0, and training of what is left.
+
+The model gets smaller (`jobs.pruning`) or its weights sparse (`jobs.sparsity`) while it is trained to say what the
+original says. Where that is wanted, it is then quantized, and trained once more as `nncf_qat` does.
+
+Known to be otherwise than in NNCF 2: filters are gone at once, where they were set to 0 and could come back until the
+end; and no labels are needed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import openvino as ov
+
+from jobs import complexity, compression_schedule, distillation, events, ignored, nncf_groups, numbers, optional_torch
+from jobs.distillation import Images, Watch
+from jobs.methods import Cost, Load, Method, Optimised, Prepared, pot_default
+from jobs.spec import Ignored, NncfPruning
+
+if TYPE_CHECKING:
+    from jobs.training import Plan
+
+    pass
+
+_FLOAT = 0.7
+"""Of the work, the training before quantization."""
+_QUANTIZED_RATE = 1e-4
+"""Of the training after it, at most: what has been learned must not be lost."""
+_SMALL = 0.01
+"""A share not worth a word."""
+
+
+def apply(prepared: Prepared, options: NncfPruning, emit: events.Emit) -> Optimised:
+    """Prune and train, then quantize and train where that is wanted.
+
+    Raises UnsupportedModel where nothing can be removed or trained, BadOption where too much is to be removed, and what
+    `pot_default` raises.
+    """
+    ignored.require(prepared.model, options.ignored)
+    optional_torch.want()
+    images = Images(prepared, options.images)
+    if prepared.validation is None:
+        return _rehearsed(prepared, options, images)
+    stages = _stages(options)
+    watch = Watch(prepared, options.epochs + len(stages) - 1 + _quantized_epochs(options), emit)
+    part = distillation.share(emit, 0.0, _FLOAT if options.enable_quantization else 1.0)
+    if options.algorithm == "filter_pruning":
+        made = _without_filters(prepared, options, images, stages, watch, part)
+    else:
+        made = _with_zeros(prepared, options, images, watch, part)
+    made = replace(
+        made,
+        applied={**_applied(options), **made.applied},
+        notes=(*made.notes, _removed(prepared, made.model, images[0].shape, options)),
+    )
+    if options.enable_quantization:
+        made = _quantized(prepared, options, images, made, watch, distillation.share(emit, _FLOAT, 1.0))
+    return replace(
+        made,
+        config_keys=ignored.keys(prepared.model, options.ignored),
+        training=tuple(watch.epochs),
+    )
+
+
+def _quantized_epochs(options: NncfPruning) -> int:
+    """With the one that is the model before."""
+    return options.quantized_epochs + 1 if options.enable_quantization else 0
+
+
+# --- filters
+
+
+def _stages(options: NncfPruning) -> tuple[compression_schedule.Stage, ...]:
+    """With less and less of the filters; zeros come and go within one training."""
+    if options.algorithm != "filter_pruning":
+        return (compression_schedule.Stage(1.0, options.epochs),)
+    return compression_schedule.pruning(options.filter_pruning, _target(options), options.epochs)
+
+
+def _target(options: NncfPruning) -> float:
+    chosen = options.filter_pruning
+    return chosen.pruning_target if chosen.pruning_flops_target is None else chosen.pruning_flops_target
+
+
+def _without_filters(
+    prepared: Prepared,
+    options: NncfPruning,
+    images: Images,
+    stages: Sequence[compression_schedule.Stage],
+    watch: Watch,
+    emit: events.Emit,
+) -> Optimised:
+    """A model that loses filters stage by stage, and is trained in each."""
+    from jobs import lift, training
+
+    plan, notes = distillation.plan(options), list[str]()
+    model, number, done, gone = lift.folded(prepared.model), 0, 0, 0.0
+    for place, stage in enumerate(stages):
+        smaller = _smaller(prepared, options, model, images[0].shape, stage.level, gone)
+        student, teacher = distillation.lifted(smaller, prepared.model, images[0].shape, options.ignored.scope)
+        last = place == len(stages) - 1
+        report = distillation.share(emit, done / options.epochs, (done + stage.epochs) / options.epochs)
+        trained = training.train(
+            student,
+            teacher,
+            images,
+            replace(plan, epochs=stage.epochs, warm_up=0 if place else plan.warm_up, falls=last),
+            progress=_told(report),
+            watch=watch.on(smaller),
+            stop=prepared.stop,
+            first=number,
+        )
+        model, gone = lift.lower(smaller, trained.learned), stage.level * _target(options)
+        number, done = trained.epochs[-1].number + 1, done + stage.epochs
+        if trained.ended and not last:
+            notes.append(f"It ended before all was removed: {trained.ended}")
+            break
+    best = {"epochs_trained": str(done), "best_epoch": str(trained.best.number)}
+    return Optimised(model=model, applied=best, notes=(*notes, *distillation.left(student)))
+
+
+def _told(emit: events.Emit) -> Callable[[int, int], None]:
+    return lambda done, total: emit(events.Progress(done=done, total=total))
+
+
+def _smaller(
+    prepared: Prepared, options: NncfPruning, model: ov.Model, shape: Sequence[int], level: float, gone: float = 0.0
+) -> ov.Model:
+    """A copy without so much of what is to be removed; `gone` is the share of filters that it lacks already."""
+    from jobs import lift, pruning
+
+    chosen = options.filter_pruning
+    _, teacher = distillation.lifted(model, prepared.model, shape, options.ignored.scope)
+    found = pruning.Pruning(
+        model,
+        lift.folded(distillation.fixed(model, shape)),
+        chosen,
+        ends=[(end.operation, end.port) for end in teacher.ends],
+        whole=options.ignored.scope,
+        unpruned=ignored.named(prepared.model, chosen.ignored_scopes),
+    )
+    if chosen.pruning_flops_target is None:
+        return found.by_filters(1 - (1 - level * chosen.pruning_target) / (1 - gone))
+    before = complexity.total(distillation.fixed(prepared.model, shape))
+    return found.by_flops(before * (1 - level * chosen.pruning_flops_target))
+
+
+# --- zeros
+
+
+def _with_zeros(prepared: Prepared, options: NncfPruning, images: Images, watch: Watch, emit: events.Emit) -> Optimised:
+    """A model whose weights become 0 while it is trained."""
+    from jobs import lift, sparsity, training
+
+    model, plan = lift.folded(prepared.model), distillation.plan(options)
+    student, teacher = distillation.lifted(model, prepared.model, images[0].shape, options.ignored.scope)
+    names = _sparse_names(prepared, options, model)
+    sparse = sparsity.Sparse(student, names, options.sparsity, options.epochs, found=options.algorithm == "rb_sparsity")
+    told = watch.on(model)
+
+    def choose(epoch: "training.Epoch", learned: "Callable[[], lift.Learned]") -> str:
+        said = told(epoch, learned)
+        sparse.after_epoch(epoch, epoch.number)
+        return said
+
+    trained = training.train(
+        sparse.student,
+        teacher,
+        images,
+        plan,
+        progress=_told(emit),
+        watch=choose,
+        stop=prepared.stop,
+        after_step=sparse.after_step(training.steps(len(images), plan)),
+        extra=sparse.extra if options.algorithm == "rb_sparsity" else None,
+        ready=sparse.ready,
+    )
+    ended = (f"Training ended in epoch {trained.epochs[-1].number}: {trained.ended}",) if trained.ended else ()
+    return Optimised(
+        model=lift.lower(model, trained.learned),
+        applied={"epochs_trained": str(trained.epochs[-1].number), "best_epoch": str(trained.best.number)},
+        notes=(*ended, *distillation.left(student)),
+    )
+
+
+def _sparse_names(prepared: Prepared, options: NncfPruning, model: ov.Model) -> tuple[str, ...]:
+    """Names of the weights that may become 0."""
+    from jobs import sparsity
+
+    spared = {*ignored.named(prepared.model, options.sparsity.ignored_scopes), *options.ignored.scope}
+    return sparsity.weights(model, spared)
+
+
+# --- quantized
+
+
+def _quantized(
+    prepared: Prepared, options: NncfPruning, images: Images, made: Optimised, watch: Watch, emit: events.Emit
+) -> Optimised:
+    """What was made in 8 bits, trained once more; its zeros stay."""
+    from jobs import lift, sparsity, training
+
+    quantized = pot_default.quantize(
+        replace(prepared, model=made.model), options, lambda event: None, float_weights=True
+    )
+    student, teacher = distillation.lifted(quantized.model, prepared.model, images[0].shape, options.ignored.scope)
+    zeros = () if options.algorithm == "filter_pruning" else _sparse_names(prepared, options, made.model)
+    trained = training.train(
+        student,
+        teacher,
+        images,
+        _quantized_plan(options),
+        progress=_told(emit),
+        watch=watch.on(quantized.model),
+        stop=prepared.stop,
+        after_step=sparsity.hold(student, zeros),
+        first=watch.epochs[-1].number + 1,
+    )
+    harm = watch.harm(trained)
+    model = quantized.model if harm else lift.lower(quantized.model, trained.learned)
+    nncf_groups.store_weights(model)
+    return replace(
+        made,
+        model=model,
+        applied={**quantized.applied, **made.applied, "quantizers": str(quantized.quantizers)},
+        notes=(*made.notes, *quantized.notes, *distillation.notes(trained, harm)),
+    )
+
+
+def _quantized_plan(options: NncfPruning) -> "Plan":
+    plan = distillation.plan(options)
+    return replace(plan, epochs=options.quantized_epochs, learning_rate=min(plan.learning_rate, _QUANTIZED_RATE))
+
+
+# --- what is said of it
+
+
+def _applied(options: NncfPruning) -> dict[str, str]:
+    """Settings as they were used."""
+    group = "filter_pruning" if options.algorithm == "filter_pruning" else "sparsity"
+    own = getattr(options, group).model_dump(mode="json", exclude_none=True)
+    said = {f"{group}.{name}": _text(value) for name, value in own.items() if value not in ([], ())}
+    return {"algorithm": options.algorithm, **said, "enable_quantization": _text(options.enable_quantization)}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _removed(prepared: Prepared, model: ov.Model, shape: Sequence[int], options: NncfPruning) -> str:
+    """What is gone, in a sentence."""
+    if options.algorithm != "filter_pruning":
+        return f"{complexity.zeros(model) or 0:.0%} of the weights of its layers are 0."
+    before, after = (distillation.fixed(one, shape) for one in (prepared.model, model))
+    flops, less = complexity.total(before), complexity.total(after)
+    return (
+        f"Filters were removed until {1 - less / flops:.0%} of the FLOPs were gone: {numbers.flops(flops)} before,"
+        f" {numbers.flops(less)} after."
+    )
+
+
+# --- what it asks for
+
+
+def _rehearsed(prepared: Prepared, options: NncfPruning, images: Images) -> Optimised:
+    """Nothing is learned of three images; what a step asks for is measured on the model while it is whole."""
+    from jobs import lift, training
+
+    model, shape, plan = lift.folded(prepared.model), images[0].shape, distillation.plan(options)
+    student, teacher = distillation.lifted(model, prepared.model, shape, options.ignored.scope)
+    load, notes = training.load(student, teacher, images, plan), distillation.left(student)
+    if options.algorithm == "filter_pruning":
+        model = _smaller(prepared, options, model, shape, 1.0)
+    made = Optimised(model=model, applied=_applied(options), notes=notes, load=load)
+    if not options.enable_quantization:
+        return made
+    quantized = pot_default.quantize(replace(prepared, model=model), options, lambda event: None, float_weights=True)
+    student, teacher = distillation.lifted(quantized.model, prepared.model, shape, options.ignored.scope)
+    load = _larger(load, training.load(student, teacher, images, plan))
+    nncf_groups.store_weights(quantized.model)
+    return replace(made, model=quantized.model, load=load)
+
+
+def _larger(one: Load, other: Load) -> Load:
+    return Load(
+        max(one.seconds, other.seconds),
+        max(one.image_bytes, other.image_bytes),
+        max(one.fixed_bytes, other.fixed_bytes),
+        min(one.batch, other.batch),
+    )
+
+
+def cost(optimised: Optimised, options: NncfPruning, *, calibration: int, validation: int) -> Cost:
+    """By what a step took in the rehearsal, if no epoch is spared."""
+    epochs = options.epochs + len(_stages(options)) - 1 + _quantized_epochs(options)
+    found = distillation.cost(optimised.load, options, epochs=epochs, calibration=calibration, validation=validation)
+    images = min(options.stat_subset_size, calibration) if options.enable_quantization else 0
+    return replace(found, calibrated=2 * images)
+
+
+def unmatched(model: ov.Model, options: NncfPruning) -> tuple[str, ...]:
+    """Names, patterns and types of what is to be left alone that nothing in the model has."""
+    chosen = options.filter_pruning if options.algorithm == "filter_pruning" else options.sparsity
+    return (
+        *ignored.unmatched(model, options.ignored),
+        *ignored.unmatched(model, Ignored(scope=chosen.ignored_scopes, strict=options.ignored.strict)),
+    )
+
+
+METHOD = Method(
+    name="nncf_pruning",
+    title="Pruning",
+    family="NNCF",
+    apply=apply,
+    unmatched=unmatched,
+    cost=cost,
+)
