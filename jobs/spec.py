@@ -563,13 +563,6 @@ class NncfPruning(Trained):
     quantized_epochs: int = Field(
         default=10, ge=1, le=1000, title="Epochs quantized", description="of the training after quantization, at most"
     )
-    learning_rate: float = Field(
-        default=1e-3,
-        gt=0,
-        le=1,
-        title="Learning rate",
-        description="of the training before quantization; it falls to 0 along a cosine",
-    )
     filter_pruning: FilterPruning = Field(default=FilterPruning(), title="Filters")
     sparsity: Sparsity = Field(default=Sparsity(), title="Zeros")
 

@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 _FLOAT = 0.7
 """Of the work, the training before quantization."""
-_QUANTIZED_RATE = 1e-4
-"""Of the training after it, at most: what has been learned must not be lost."""
-_SMALL = 0.01
-"""A share not worth a word."""
 
 
 def apply(prepared: Prepared, options: NncfPruning, emit: events.Emit) -> Optimised:
@@ -52,7 +48,7 @@ def apply(prepared: Prepared, options: NncfPruning, emit: events.Emit) -> Optimi
     made = replace(
         made,
         applied={**_applied(options), **made.applied},
-        notes=(*made.notes, _removed(prepared, made.model, images[0].shape, options)),
+        notes=(*made.notes, *_removed(prepared, made.model, images[0].shape, options)),
     )
     if options.enable_quantization:
         made = _quantized(prepared, options, images, made, watch, distillation.share(emit, _FLOAT, 1.0))
@@ -229,8 +225,7 @@ def _quantized(
 
 
 def _quantized_plan(options: NncfPruning) -> "Plan":
-    plan = distillation.plan(options)
-    return replace(plan, epochs=options.quantized_epochs, learning_rate=min(plan.learning_rate, _QUANTIZED_RATE))
+    return replace(distillation.plan(options), epochs=options.quantized_epochs)
 
 
 # --- what is said of it
@@ -250,15 +245,16 @@ def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _removed(prepared: Prepared, model: ov.Model, shape: Sequence[int], options: NncfPruning) -> str:
-    """What is gone, in a sentence."""
+def _removed(prepared: Prepared, model: ov.Model, shape: Sequence[int], options: NncfPruning) -> tuple[str, ...]:
+    """How much is gone of the filters, in a sentence."""
     if options.algorithm != "filter_pruning":
-        return f"{complexity.zeros(model) or 0:.0%} of the weights of its layers are 0."
-    before, after = (distillation.fixed(one, shape) for one in (prepared.model, model))
-    flops, less = complexity.total(before), complexity.total(after)
+        return ()
+    flops, less = (complexity.total(distillation.fixed(one, shape)) for one in (prepared.model, model))
     return (
-        f"Filters were removed until {1 - less / flops:.0%} of the FLOPs were gone: {numbers.flops(flops)} before,"
-        f" {numbers.flops(less)} after."
+        (
+            f"Filters were removed until {1 - less / flops:.0%} of the FLOPs were gone: {numbers.flops(flops)} before,"
+            f" {numbers.flops(less)} after."
+        ),
     )
 
 
