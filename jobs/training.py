@@ -33,6 +33,8 @@ _REHEARSED_BYTES = 512 << 20
 """A step is tried with as many images as fit into so much memory."""
 _COPIES = 5
 """Of every weight: the teacher's, the student's, its gradient, and two that the optimizer keeps."""
+_NEAR = 1e-3
+"""Of the largest value: answers that differ by no more are the same."""
 _PASSING = 1.5
 """Gradients and what is at work come on top of what is kept for the way back."""
 
@@ -191,9 +193,10 @@ class _Training:
         self._held, self._training = order[: max(1, held)], order[held:]
         self._forward: tuple[_Forward, _Forward] = (self._student, self._teacher)
         two = self._on(order[:2])
-        if not _any_number(self._student, two):
+        # The teacher is asked: in the student, what is rounded to the other level would look like another answer.
+        if not _any_number(self._teacher, two):
             self._forward = (_side_by_side(self._student), _side_by_side(self._teacher))
-        self._batch = plan.batch if _any_number(self._forward[0], two) else 1
+        self._batch = plan.batch if _any_number(self._forward[1], two) else 1
         weights, steps = list(student.parameters.values()), [student.step(name) for name in student.steps]
         self._optimizer = torch.optim.AdamW(
             [
@@ -329,6 +332,11 @@ def _any_number(module: _Forward, two: Tensor) -> bool:
         return False
     for place, one in enumerate(together):
         apart = torch.cat([alone[0][place], alone[1][place]]) if one.dim() else one
-        if apart.shape != one.shape or not torch.allclose(apart.float(), one.float(), rtol=1e-2, atol=1e-3):
+        if apart.shape != one.shape or not torch.allclose(apart.float(), one.float(), rtol=0, atol=_near(one)):
             return False
     return True
+
+
+def _near(wanted: Tensor) -> float:
+    """How far an answer may be off and still be the same."""
+    return _NEAR * float(wanted.float().abs().nan_to_num().max()) if wanted.numel() else 0.0

@@ -35,7 +35,9 @@ def l1(x: Tensor, *, dim: list[int], keepdim: bool) -> Tensor:
 
 
 def l2(x: Tensor, *, dim: list[int], keepdim: bool) -> Tensor:
-    return torch.sqrt(torch.sum(x * x, dim=dim, keepdim=keepdim))
+    # Where all is 0 its gradient is 0, and not the root's, which is infinite.
+    found: Tensor = torch.linalg.vector_norm(x, dim=dim, keepdim=keepdim)
+    return found
 
 
 def plain(function: Callable[..., Any]) -> Operation:
@@ -61,6 +63,23 @@ def divide(build: Builder, op: ov.Node, args: list[Value]) -> Made:
         return build.call(torch.div, *args)
     rounding = "floor" if op.get_attributes().get("m_pythondiv", True) else "trunc"
     return build.call(torch.div, *args, rounding_mode=rounding)
+
+
+def root(x: Tensor) -> Tensor:
+    """Of 0 too, where its gradient is infinite: that times 0 would be no number, and 0 is taken for it."""
+    return torch.sqrt(_off_zero(x))
+
+
+def _off_zero(x: Tensor) -> Tensor:
+    return x.masked_fill(x == 0, torch.finfo(x.dtype).tiny)
+
+
+def power(build: Builder, op: ov.Node, args: list[Value]) -> Made:
+    base, exponent = args
+    fraction = isinstance(exponent, np.ndarray) and bool(((exponent > 0) & (exponent < 1)).all())
+    if fraction and not isinstance(base, np.ndarray):
+        base = build.call(_off_zero, base)  # as for the root
+    return build.call(torch.pow, base, exponent)
 
 
 def squared_difference(build: Builder, op: ov.Node, args: list[Value]) -> Made:

@@ -367,3 +367,24 @@ def between(x: ov.Node) -> ov.Node:
 def test_comparisons() -> None:
     names = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
     check(*map(comparison, names), between)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: ops.reduce_l2(x, ops.constant([2, 3]), True),
+        lambda x: ops.sqrt(x),
+        lambda x: ops.power(x, ops.constant(np.float32(0.5))),
+        lambda x: ops.normalize_l2(x, ops.constant([1]), 1e-12, "max"),
+    ],
+    ids=["length", "root", "power", "normalisation"],
+)
+def test_gradients_where_all_is_0_are_numbers(make: Make) -> None:
+    """Lite-HRNet divides by the lengths of features, and what a quantizer lets through of some is nothing."""
+    entry = ops.parameter([1, 4, 3, 3], np.float32)
+    mixed = ops.convolution(entry, normal(4, 4, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
+    divided = ops.divide(mixed, ops.maximum(make(mixed), ops.constant(np.float32(1e-12))))
+    lifted = lift.lift(ov.Model([divided], [entry]))
+    lifted.module(torch.zeros(1, 4, 3, 3))[0].sum().backward()
+    (weight,) = lifted.parameters.values()
+    assert weight.grad is not None and torch.isfinite(weight.grad).all()
