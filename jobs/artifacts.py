@@ -11,9 +11,9 @@ from typing import Any
 
 import openvino as ov
 
-from jobs import compression_config, formats, report_page
+from jobs import compression_writing, formats, report_page
 from jobs.report import Artifact
-from jobs.spec import JobSpec, NncfPruning, NncfQat, Options, PotAccuracyAware, Quantization
+from jobs.spec import JobSpec, NncfPruning, Options, PotAccuracyAware, Quantization, Trained
 
 FOLDER = "artifacts"
 PACKED = "model.zip"
@@ -63,8 +63,8 @@ _ALGORITHMS = {"pot_default": "DefaultQuantization", "pot_accuracy_aware": "Accu
 
 def save_config(job_dir: Path, options: Options) -> None:
     """The settings as a file for another job: POT's own, or OTX's for NNCF. Neither knew weights alone."""
-    if isinstance(options, NncfQat):
-        (job_dir / FOLDER / NNCF_CONFIG).write_text(compression_config.write(options), encoding="utf-8")
+    if isinstance(options, Trained):
+        (job_dir / FOLDER / NNCF_CONFIG).write_text(compression_writing.write(options), encoding="utf-8")
         return
     if not isinstance(options, Quantization) or options.method not in _ALGORITHMS:
         return

@@ -1,20 +1,19 @@
-"""OTX's `compression_config.json` and NNCF's own JSON file, translated into the parameters of NNCF's method.
+"""OTX's `compression_config.json` and NNCF's own JSON file, translated into the parameters of NNCF's methods.
 
 What NNCF did with each key was read off its code (2.19, the last version that read such files), what OTX did with its
 file off OTX 1.0.
 """
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import JsonValue
 
-from jobs import commented_json, compression_parts, config_kind, fields, translation
-from jobs.compression_algorithms import OVERFLOW, QUANTIZES, algorithms
+from jobs import commented_json, compression_parts, compression_pruning, config_kind, fields, translation
+from jobs.compression_algorithms import algorithms
+from jobs.compression_parts import PRUNING, QUANTIZATION
 from jobs.compression_training import BEST, LR_CONFIG, MULTIPLIER, SCHEDULE, aware, optimizer, rate
 from jobs.errors import BadConfig
-from jobs.spec import NncfQat
+from jobs.spec import OPTIONS, NncfPruning
 from jobs.translation import Reader, Rule, Translation, change, keep, only, section, walk
 
 OWN = "otx_web"
@@ -35,22 +34,21 @@ def _input_info(reader: Reader, path: str, value: JsonValue) -> None:
         walk(reader, f"{path}[{number}]" if many else path, one, _INPUT)
 
 
-def _own(reader: Reader, path: str, value: JsonValue) -> None:
-    known = {one.name: keep(one.name) for one in fields.describe(NncfQat)}
-    walk(reader, path, value, known)
+def _own(method: str) -> Rule:
+    return section({one.name: keep(one.name) for one in fields.describe(OPTIONS[method])})
 
 
 _METRIC = change("The primary metric of the task is shown after each epoch.")
 _DATA = "The uploaded dataset is used."
 
 
-def _nncf(by_accuracy: Rule) -> dict[str, Rule]:
+def _nncf(method: str, by_accuracy: Rule, *, lenient: bool = False) -> dict[str, Rule]:
     """The root of NNCF's own file."""
     return {
         "input_info": _input_info,
         "target_device": translation.device,
         "hw_config_type": translation.device,
-        "compression": algorithms,
+        "compression": algorithms(prunes=OPTIONS[method] is NncfPruning, lenient=lenient),
         "accuracy_aware_training": by_accuracy,
         "compression_lr_multiplier": change(MULTIPLIER),
         "disable_shape_matching": change("Shapes are the model's."),
@@ -63,7 +61,6 @@ _BESIDE: dict[str, Rule] = {
     "optimizer": optimizer,
     "batch_size": keep("batch_size"),
     "epochs": keep("epochs"),
-    OWN: _own,
     **dict.fromkeys(
         ("model", "pretrained", "num_classes", "weights", "resuming_checkpoint_path"),
         change("The uploaded model is used."),
@@ -74,10 +71,10 @@ _BESIDE: dict[str, Rule] = {
 """What NNCF's own examples say beside it."""
 
 
-def _otx(by_accuracy: Rule) -> dict[str, Rule]:
+def _otx(nncf: dict[str, Rule], method: str) -> dict[str, Rule]:
     """The root of what OTX's parts come to."""
     return {
-        "nncf_config": section(_nncf(by_accuracy)),
+        "nncf_config": section(nncf),
         "nncf": section({"coeff_decrease_lr_for_nncf": only(1.0, "The rate is that of the method.")}),
         "find_unused_parameters": change("It is for training on several devices; one trains."),
         "target_metric_name": _METRIC,
@@ -99,15 +96,22 @@ def _otx(by_accuracy: Rule) -> dict[str, Rule]:
             }
         ),
         "test": section({"batch_size": change("Images are measured one by one.")}),
-        OWN: _own,
+        OWN: _own(method),
     }
 
 
-def read(name: str, text: str, *, points: float | None = None, shipped: bool = False) -> Translation:
-    """OTX's `compression_config.json`, or NNCF's own JSON file, for the method `nncf_qat`.
+_TO_QUANTIZE = change("It is for training that only quantizes; what prunes has its own.")
+_UNPRUNED = dict.fromkeys(("optimizer", "lr_config", "model"), _TO_QUANTIZE)
+"""What a part that only quantizes says, for the method that prunes."""
+
+
+def read(
+    name: str, text: str, method: str = "nncf_qat", *, points: float | None = None, shipped: bool = False
+) -> Translation:
+    """OTX's `compression_config.json`, or NNCF's own JSON file, for a method of NNCF.
 
     `points` is OTX's parameter maximal_accuracy_degradation, in percentage points, where there is one; `shipped` says
-    that it is the template's own file. Raises BadConfig and BadOption.
+    that it is the template's own file, which need not say how to prune. Raises BadConfig and BadOption.
     """
     data = commented_json.parse(name, text)
     if not isinstance(data, dict):
@@ -118,19 +122,43 @@ def read(name: str, text: str, *, points: float | None = None, shipped: bool = F
             hint="Choose the method POT Default or POT Accuracy-aware for it, or upload a compression_config.json.",
             where=name,
         )
-    reader = Reader(name)
-    by_accuracy = aware(points=points, shipped=shipped)
-    if not compression_parts.has_parts(data):
+    reader, prunes = Reader(name), OPTIONS[method] is NncfPruning
+    by_accuracy = aware(points=points, shipped=shipped, prunes=prunes)
+    if compression_parts.has_parts(data):
+        chosen = _part(name, data, prunes=prunes, shipped=shipped)
+        composed = compression_parts.compose(name, data, chosen)
+        _other_parts(reader, data, chosen)
+        inner = composed.get("nncf_config")
+        _require_compression(name, inner if isinstance(inner, dict) else {})
+        only_quantizes = prunes and chosen == QUANTIZATION
+        rules = _otx(_nncf(method, by_accuracy, lenient=only_quantizes), method)
+        walk(reader, "", composed, rules | (_UNPRUNED if only_quantizes else {}))
+    else:
         _require_compression(name, data)
-        walk(reader, "", data, {**_nncf(by_accuracy), **_BESIDE})
-        return reader.done()
-    chosen = compression_parts.part(quantization=True, pruning=False)
-    composed = compression_parts.compose(name, data, chosen)
-    _other_parts(reader, data, chosen)
-    inner = composed.get("nncf_config")
-    _require_compression(name, inner if isinstance(inner, dict) else {})
-    walk(reader, "", composed, _otx(by_accuracy))
+        walk(reader, "", data, {**_nncf(method, by_accuracy), **_BESIDE, OWN: _own(method)})
+    if prunes:
+        compression_pruning.fit(reader, without=OWN)
     return reader.done()
+
+
+def _part(name: str, data: Mapping[str, JsonValue], *, prunes: bool, shipped: bool) -> str:
+    """The part that does what the method does. Raises BadConfig when none does."""
+    order = data.get(compression_parts.ORDER)
+    named = order if isinstance(order, list) else []
+    if not prunes:
+        if QUANTIZATION not in named and PRUNING & set(map(str, named)):
+            hint = "Choose the method NNCF Pruning for it."
+            raise BadConfig(f"“{name}” has no part that quantizes without pruning.", hint=hint, where=name)
+        return QUANTIZATION
+    parts = [compression_parts.part(quantization=quantization, pruning=True) for quantization in (True, False)]
+    if found := next((one for one in parts if one in named), None):
+        return found
+    if shipped:
+        return QUANTIZATION
+    if QUANTIZATION in named:
+        hint = f"Choose the method NNCF Quantization for it, or add the part {parts[0]} and its name."
+        raise BadConfig(f"“{name}” has no part that prunes.", hint=hint, where=name)
+    return parts[0]
 
 
 def _require_compression(name: str, data: Mapping[str, JsonValue]) -> None:
@@ -145,62 +173,20 @@ def _other_parts(reader: Reader, data: Mapping[str, JsonValue], chosen: str) -> 
         if key in (compression_parts.BASE, chosen):
             continue
         if key == compression_parts.ORDER:
-            reader.add(key, value, "kept", f"Of them {chosen} is merged into the base, since the method quantizes.")
+            reader.add(key, value, "kept", f"Of them {chosen} is merged into the base, as the method needs it.")
         elif isinstance(order, list) and key in order:
-            reader.add(key, value, "refused", f"This part is for another method. {QUANTIZES}")
+            reader.add(key, value, "refused", _for_another(key, chosen))
         else:
             raise reader.bad(
                 key, f"is no part that {compression_parts.ORDER} names", "Add its name there, or remove it."
             )
 
 
-# --- written
-
-
-def write(options: NncfQat) -> str:
-    """Settings as a file that comes to the same settings when it is read."""
-    said = {one.name: fields.value(options, one.name) for one in fields.describe(NncfQat)}
-    changed = {one.name for one in fields.describe(NncfQat) if fields.text(said[one.name]) != one.default}
-    quantization: dict[str, Any] = {
-        "algorithm": "quantization",
-        "preset": options.preset.value if options.preset != "accuracy" else "mixed",
-        "initializer": {"range": {"num_init_samples": options.stat_subset_size}},
-        "overflow_fix": {used: name for name, used in OVERFLOW.items()}[options.saturation_fix],
-        "ignored_scopes": list(options.ignored.scope),
-        "validate_scopes": options.ignored.strict,
-    }
-    for group, quantizers in (("weights", options.weights), ("activations", options.activations)):
-        own: dict[str, Any] = {"bits": quantizers.bits}
-        if quantizers.mode:
-            own["mode"] = quantizers.mode
-        if quantizers.granularity:
-            own["per_channel"] = quantizers.granularity == "perchannel"
-        quantization[group] = own
-    part: dict[str, Any] = {
-        "optimizer": {"type": "AdamW", "lr": options.learning_rate, "weight_decay": options.weight_decay},
-        "lr_config": {"warmup_iters": options.learning_rate_warmup_iters},
-        "total_epochs": options.epochs,
-        "nncf_config": {"target_device": options.target_device, "compression": [quantization]},
-    }
-    rest = {name: _plain(said[name]) for name in sorted(changed - _SAID)}
-    rest |= {"batch_size": options.batch_size, "train_images": options.train_images}
-    chosen = compression_parts.part(quantization=True, pruning=False)
-    base: dict[str, Any] = {"nncf_config": {"compression": []}}
-    whole = {"base": base, chosen: {**part, OWN: rest}, "order_of_parts": [chosen]}
-    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
-
-
-_SAID = {
-    *("preset", "stat_subset_size", "saturation_fix", "ignored.scope", "ignored.strict", "target_device"),
-    *("weights.bits", "weights.mode", "weights.granularity"),
-    *("activations.bits", "activations.mode", "activations.granularity"),
-    *("learning_rate", "weight_decay", "learning_rate_warmup_iters", "epochs"),
-}
-"""What NNCF's and OTX's own keys say."""
-
-
-def _plain(value: object) -> JsonValue:
-    if isinstance(value, tuple):
-        return [fields.text(one) for one in value]
-    found: JsonValue = json.loads(json.dumps(value))
-    return found
+def _for_another(key: str, chosen: str) -> str:
+    if key in PRUNING and chosen in PRUNING:
+        return f"{chosen} counts, since it quantizes, too. Take that out of {compression_parts.ORDER} to use this one."
+    if key in PRUNING:
+        return "This part is for the method NNCF Pruning."
+    return (
+        "This part is for the method NNCF Quantization." if key == QUANTIZATION else "No method here needs this part."
+    )

@@ -12,6 +12,9 @@ from jobs import fields
 from jobs.errors import BadConfig
 
 BASE, ORDER = "base", "order_of_parts"
+QUANTIZATION = "nncf_quantization"
+PRUNING = frozenset({"nncf_quantization_pruning", "nncf_pruning"})
+"""Parts of the method that prunes."""
 
 
 def has_parts(data: Mapping[str, JsonValue]) -> bool:
@@ -25,7 +28,7 @@ def part(*, quantization: bool, pruning: bool) -> str:
         case True, True:
             return "nncf_quantization_pruning"
         case True, False:
-            return "nncf_quantization"
+            return QUANTIZATION
         case False, True:
             return "nncf_pruning"
     raise BadConfig("Neither quantization nor pruning is turned on, so there is nothing to do.")

@@ -61,12 +61,23 @@ BEST = "The best epoch is kept, by the loss on images that train nothing."
 MULTIPLIER = "Steps of quantizers learn at a rate of their own, 10 times that of the weights."
 
 
+ADAPTATION = section(
+    dict.fromkeys(
+        ("num_bn_adaptation_samples", "num_bn_forget_samples"),
+        refuse(
+            "Batch normalisation is part of the weights before it in the uploaded model, so there is nothing to adapt."
+        ),
+    )
+)
+"""Of statistics of batch normalisation."""
+
+
 # --- training by accuracy
 
 _ABSOLUTE, _RELATIVE = "maximal_absolute_accuracy_degradation", "maximal_relative_accuracy_degradation"
 
 
-def aware(*, points: float | None, shipped: bool) -> Rule:
+def aware(*, points: float | None, shipped: bool, prunes: bool = False) -> Rule:
     """accuracy_aware_training, whose accepted loss OTX overwrites, and whose epochs are a bound hardly ever met."""
 
     def degradation(reader: Reader, path: str, value: JsonValue) -> None:
@@ -87,6 +98,9 @@ def aware(*, points: float | None, shipped: bool) -> Rule:
         reader.set(path, value, "epochs", value)
 
     adaptive = "There is no rate of compression to adapt: 8 bits are 8 bits."
+    if prunes:
+        adaptive = "How much is removed follows the algorithm's own schedule, and the best epoch after it is kept."
+    other: Rule = change(adaptive) if prunes else refuse(adaptive)
     rules: dict[str, Rule] = {
         _ABSOLUTE: degradation,
         _RELATIVE: keep(_RELATIVE),
@@ -96,7 +110,7 @@ def aware(*, points: float | None, shipped: bool) -> Rule:
                 *("initial_training_phase_epochs", "initial_compression_rate_step", "patience_epochs"),
                 *("compression_rate_step_reduction_factor", "lr_reduction_factor", "minimal_compression_rate_step"),
             ),
-            refuse(adaptive),
+            other,
         ),
     }
 
@@ -105,7 +119,9 @@ def aware(*, points: float | None, shipped: bool) -> Rule:
             raise reader.bad(
                 path, f"is {fields.shown(value)}; it must be one of early_exit, adaptive_compression_level"
             )
-        early = value == "early_exit"
-        reader.add(path, value, "kept" if early else "refused", "" if early else adaptive)
+        if value != "early_exit":
+            other(reader, path, value)
+            return
+        reader.add(path, value, "kept")
 
     return section({"mode": mode, "params": section(rules)})

@@ -40,6 +40,8 @@ class Parameter:
     maximum: float | None = None
     options: tuple[str, ...] = ()
     """Of a choice; an empty one among them means that it may be left to the method."""
+    optional: bool = False
+    """Whether it may be empty, which then means something else than its default."""
     editable: bool = True
     visible: bool = True
     advanced: bool = False
@@ -209,6 +211,12 @@ def value(model: BaseModel, name: str) -> object:
     return found
 
 
+def names(model: BaseModel, name: str) -> tuple[str, ...]:
+    """A field that is a list of names, by its flat dotted name."""
+    found = value(model, name)
+    return tuple(map(text, found)) if isinstance(found, tuple) else ()
+
+
 def shown(value: object) -> str:
     """A value in a sentence."""
     if isinstance(value, str):
@@ -253,6 +261,7 @@ def _inside(name: str, outer: FieldInfo, parameter: Parameter) -> Parameter:
 def _parameter(name: str, field: FieldInfo) -> Parameter:
     kind, options = _kind(field.annotation)
     default = None if field.default is PydanticUndefined else field.default
+    may_be_none = type(None) in get_args(field.annotation)
     limits = {type(limit): limit for limit in field.metadata}
     low = getattr(limits.get(Ge), "ge", getattr(limits.get(Gt), "gt", None))
     high = getattr(limits.get(Le), "le", getattr(limits.get(Lt), "lt", None))
@@ -266,6 +275,7 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
         minimum=low,
         maximum=high,
         options=options,
+        optional=may_be_none and default is not None,
     )
 
 

@@ -255,7 +255,7 @@ def read(name: str, text: str, method: str = "pot_default") -> Translation:
     if config_kind.is_nncf(data) and not config_kind.is_pot(data):
         raise BadConfig(
             f"“{name}” is an NNCF compression configuration, not POT's.",
-            hint="Choose the method NNCF Quantization for it, or upload a pot_optimization_config.json.",
+            hint="Choose NNCF Quantization or NNCF Pruning for it, or upload a pot_optimization_config.json.",
             where=name,
         )
     reader = Reader(name)

@@ -493,7 +493,9 @@ class FilterPruning(Frozen):
 class Sparsity(Frozen):
     """Single weights that become 0. NNCF's names; its defaults are for 100 epochs."""
 
-    sparsity_init: float = Field(default=0.0, ge=0, lt=1, title="Share of zeros at first")
+    sparsity_init: float = Field(
+        default=0.0, ge=0, lt=1, title="Share of zeros at first", description="before the first epoch"
+    )
     sparsity_target: float = Field(
         default=0.5, ge=0, lt=1, title="Share of zeros", description="of the weights of all layers"
     )

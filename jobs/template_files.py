@@ -21,8 +21,9 @@ GENERIC = "generic"
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times as fast, where it was built
 
-_METHODS = {"openvino": ("pot_default", "pot_accuracy_aware", "weights", "nncf_qat")}
-"""What a template can do, by the entry points it has. Training needs none of OTX's (`nncf`): any graph is lifted."""
+_METHODS = {"openvino": ("pot_default", "pot_accuracy_aware", "weights", "nncf_qat", "nncf_pruning")}
+"""What a template can do, by the entry points it has. Training needs none of OTX's (`nncf`): any graph is lifted, and
+any can be pruned."""
 
 
 class ConfigFile(Frozen):

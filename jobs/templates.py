@@ -16,14 +16,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jobs import compression_config, configuration, fields, pot_config
+from jobs import compression_config, configuration, consistency, fields, pot_config
 from jobs import recipe as recipes
 from jobs.errors import BadConfig, BadOption
 from jobs.fields import Kind as Kind
 from jobs.fields import Parameter as Parameter
 from jobs.model_settings import model_parameters as model_parameters
 from jobs.report import ConfigKey
-from jobs.spec import OPTIONS, JobSpec, Options, Quantization, Weights
+from jobs.spec import OPTIONS, JobSpec, Options, Quantization, Trained
 from jobs.template_files import GENERIC as GENERIC
 from jobs.template_files import ConfigFile as ConfigFile
 from jobs.template_files import Template as Template
@@ -69,22 +69,38 @@ _PLAIN: Mapping[str, tuple[str, ...]] = {
         "ignored.scope",
         "ignored.operations",
     ),
+    "nncf_pruning": (
+        "algorithm",
+        "filter_pruning.pruning_flops_target",
+        "sparsity.sparsity_target",
+        "enable_quantization",
+        "epochs",
+        "train_images",
+        "batch_size",
+        "learning_rate",
+        "early_stop_patience",
+        "preset",
+        "ignored.scope",
+        "ignored.operations",
+    ),
 }
 """What most people look at, by the method, in this order."""
 _GROUPS = {
     **dict.fromkeys(("drop_type", "convert_to_mixed_preset", "tune_hyperparams"), "Search"),
     **dict.fromkeys(("metric_subset_ratio", "ranking_subset_size", "annotation_free"), "Search"),
     "use_prev_if_drop_increase": "Search",
-    **dict.fromkeys(("learning_rate_warmup_iters", "weight_decay"), "Training"),
+    **dict.fromkeys(("quantized_epochs", "learning_rate_warmup_iters", "weight_decay"), "Training"),
     "maximal_absolute_accuracy_degradation": "Training",
     "maximal_relative_accuracy_degradation": "Training",
     **dict.fromkeys(("ratio", "group_size", "awq", "scale_estimation"), "4-bit weights"),
     "stat_subset_size": "Calibration images",
     "shuffle_data": "Calibration images",
     "seed": "Calibration images",
+    "use_fast_bias": "Bias correction",
     "apply_for_all_nodes": "Bias correction",
     "threshold": "Bias correction",
     "channel_alignment": "Before quantizing",
+    "model_type": "Before quantizing",
     "smooth_quant_alpha": "Before quantizing",
     "saturation_fix": "Device",
     "target_device": "Device",
@@ -93,6 +109,8 @@ _GROUPS = {
 }
 _ORDER = (
     "Search",
+    "Filters",
+    "Zeros",
     "Training",
     "4-bit weights",
     "Calibration images",
@@ -104,9 +122,12 @@ _ORDER = (
 # Weights do not change from image to image, so there is nothing to aggregate.
 _MEANINGLESS = ("weights.range_estimator.min.aggregator", "weights.range_estimator.max.aggregator")
 _OTX = "OTX"
-_DEFAULTS = {"pot_default": "POT", "pot_accuracy_aware": "POT", "weights": "NNCF", "nncf_qat": "OTX Web"}
-"""Whose defaults a method has."""
+_DEFAULTS = {"pot_default": "POT", "pot_accuracy_aware": "POT", "weights": "NNCF"}
+"""Whose defaults a method has; those of methods that train are our own."""
+_OURS = "OTX Web"
 _PERSON = "you"
+_NNCF = "nncf_optimization"
+"""OTX's parameters of NNCF."""
 _PRESETS = {"accuracy": "mixed", "asymmetric": "mixed", "symmetric": "performance"}
 """POT's other names, and what it turned them into."""
 _NAMES = {"ignored.scope", "ignored.operations"}
@@ -140,12 +161,16 @@ def _parameters(template: Template, method: str) -> tuple[Parameter, ...]:
             parameter = replace(parameter, editable=False)
         advanced = parameter.name not in plain
         group = _GROUPS.get(parameter.name, parameter.group) if advanced else ""
-        found.append(replace(parameter, advanced=advanced, group=group, source=_DEFAULTS[method]))
+        found.append(replace(parameter, advanced=advanced, group=group, source=_DEFAULTS.get(method, _OURS)))
     return tuple(sorted(found, key=lambda one: _place(one, plain)))
 
 
 def _is_pot(method: str) -> bool:
-    return issubclass(OPTIONS[method], Quantization) and method != "nncf_qat"
+    return issubclass(OPTIONS[method], Quantization) and not _trains(method)
+
+
+def _trains(method: str) -> bool:
+    return issubclass(OPTIONS[method], Trained)
 
 
 def _place(parameter: Parameter, plain: Sequence[str]) -> tuple[bool, int]:
@@ -160,9 +185,11 @@ def _said_by_otx(template: Template, method: str) -> dict[str, _Value]:
     Of how OTX trained a network only the batch is of use here, which says how large the network is: its rates and
     epochs are for learning from labels, with another optimizer.
     """
-    if method == "nncf_qat":
+    if _trains(method):
         batch = _parameter(template, "learning_parameters", "batch_size", "train_batch_size")
-        return {} if batch is None else {"batch_size": _Value(batch, "configuration.yaml")}
+        quantizes = _parameter(template, _NNCF, "enable_quantization") if method == "nncf_pruning" else None
+        found = {"batch_size": batch, "enable_quantization": quantizes}
+        return {name: _Value(value, "configuration.yaml") for name, value in found.items() if value is not None}
     told = template.configuration.groups.get("pot_parameters")
     if told is None or not _is_pot(method):
         return {}
@@ -184,13 +211,15 @@ def _layers(
         if name in known
     }
     # A batch in an uploaded file of NNCF was meant for it; what OTX has is a guess by the size of the network.
-    otx_first = translation.source == recipes.MODEL or (uploaded and method == "nncf_qat")
+    otx_first = translation.source == recipes.MODEL or (uploaded and _trains(method))
     return {**otx, **said} if otx_first else {**said, **otx}
 
 
 def _without_counterpart(template: Template, method: str) -> Iterator[ConfigKey]:
     """Parameters that the template sets for POT's own engine, or for learning from labels."""
-    if method == "nncf_qat":
+    if method == "nncf_pruning":
+        yield from _of_pruning(template)
+    if _trains(method):
         rate = _parameter(template, "learning_parameters", "learning_rate", "lr")
         if rate is not None:
             yield ConfigKey(
@@ -207,6 +236,25 @@ def _without_counterpart(template: Template, method: str) -> Iterator[ConfigKey]
         if name not in PARAMETERS and value:
             note = pot_config.explain(name)
             yield ConfigKey(key=name, value=fields.text(value), fate="changed", note=note, source="template.yaml")
+
+
+def _of_pruning(template: Template) -> Iterator[ConfigKey]:
+    """OTX's parameters that chose a part of its file."""
+    notes = {
+        "enable_pruning": (True, "The method that was chosen prunes."),
+        "pruning_supported": (True, "OTX could not prune this network's source; here its graph is pruned."),
+    }
+    for name, (wanted, note) in notes.items():
+        value = _parameter(template, _NNCF, name)
+        if value is not None:
+            kept = value == wanted
+            yield ConfigKey(
+                key=f"{_NNCF}.{name}",
+                value=fields.text(value),
+                fate="kept" if kept else "changed",
+                note="" if kept else note,
+                source="configuration.yaml",
+            )
 
 
 def _parameter(template: Template, group: str, *named: str) -> int | float | bool | str | None:
@@ -228,10 +276,10 @@ def _translation(template: Template, method: str, config: ConfigFile | None, rec
         return Translation("", ())
     if recipe and config is None:
         return recipes.read(recipe)
-    if method == "nncf_qat" and (file := config or template.nncf):
-        points = _parameter(template, "nncf_optimization", "maximal_accuracy_degradation")
+    if _trains(method) and (file := config or template.nncf):
+        points = _parameter(template, _NNCF, "maximal_accuracy_degradation")
         return compression_config.read(
-            file.name, file.text, points=None if points is None else float(points), shipped=config is None
+            file.name, file.text, method, points=None if points is None else float(points), shipped=config is None
         )
     # A network that OTX did not train with NNCF is quantized as for POT before it is trained.
     file = config or template.pot
@@ -275,8 +323,10 @@ def resolve(
     if given.keys() & _NAMES:
         values["ignored.strict"] = _Value(True, _PERSON)
     for name, text in given.items():
+        values.pop(name, None)  # what is said last stands last
         values[name] = _Value(_given(known, name, text, warnings), _PERSON)
-    options = _together(_options(method, values), warnings)
+    options = consistency.settled(_options(method, values), warnings)
+    warnings += consistency.idle(options, given)
     keys = tuple(_key(row, translation.source, values, options) for row in translation.rows)
     return Resolved(options, (*keys, *_without_counterpart(template, method)), tuple(warnings))
 
@@ -305,8 +355,9 @@ def _given(known: Mapping[str, Parameter], name: str, text: str, warnings: list[
 
 def _options(method: str, values: Mapping[str, _Value]) -> Options:
     nested: dict[str, Any] = {}
+    optional = {one.name for one in fields.describe(OPTIONS[method]) if one.optional}
     for name, said in values.items():
-        if said.value is None:
+        if said.value is None and name not in optional:
             continue  # left to the method
         *path, last = name.split(".")
         inner = nested
@@ -318,6 +369,10 @@ def _options(method: str, values: Mapping[str, _Value]) -> Options:
     except ValidationError as error:
         first = error.errors()[0]
         name = next((known for known in values if _names_it(known, first["loc"])), "")
+        if not name:  # several together: the last that was said of them
+            group = ".".join(map(str, first["loc"]))
+            last = next((known for known in reversed(list(values)) if known.startswith(f"{group}.")), "")
+            raise BadOption(f"{first['msg'].removeprefix('Value error, ')}.", where=last) from error
         text = fields.shown(first["input"])
         raise BadOption(f"{name} is {text}: {_lower(first['msg'])}.", where=name) from error
 
@@ -332,19 +387,6 @@ def _names_it(name: str, place: tuple[int | str, ...]) -> bool:
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-def _together(options: Options, warnings: list[str]) -> Options:
-    """What cannot be had at the same time."""
-    if isinstance(options, Weights):
-        if options.mode.bits != 4 and (options.awq or options.scale_estimation):
-            warnings.append("AWQ and scale estimation are for 4-bit weights only, so they are left out.")
-            return options.model_copy(update={"awq": False, "scale_estimation": False})
-        return options
-    if options.weights.mode == "asymmetric" and options.saturation_fix != "no":
-        warnings.append("The saturation fix is for symmetric weights only, so it is left out.")
-        return options.model_copy(update={"saturation_fix": "no"})
-    return options
 
 
 def _key(row: Row, source: str, values: Mapping[str, _Value], options: Options) -> ConfigKey:

@@ -16,7 +16,7 @@ from jobs import fields
 from jobs.errors import BadConfig, BadOption
 from jobs.fields import Parameter
 from jobs.report import ConfigKey
-from jobs.spec import NncfQat, PotAccuracyAware
+from jobs.spec import NncfPruning, PotAccuracyAware
 
 Fate = Literal["kept", "changed", "refused"]
 
@@ -105,7 +105,8 @@ class Reader:
                 raise BadOption(f"In “{self.source}” {error.message}", hint=error.hint, where=name) from None
             self.add(path, value, "refused", error.message)
             return
-        self.rows.append(Row(path, value, fate, note, name if used is not None else "", parsed, also))
+        says = used is not None or PARAMETERS[name].optional
+        self.rows.append(Row(path, value, fate, note, name if says else "", parsed, also))
 
     def bad(self, path: str, problem: str, hint: str = "") -> BadConfig:
         """What to raise for a key that cannot be read."""
@@ -122,7 +123,7 @@ def _outdone(row: Row, later: Row) -> Row:
 
 Rule = Callable[[Reader, str, JsonValue], None]
 PARAMETERS: Mapping[str, Parameter] = {
-    parameter.name: parameter for method in (NncfQat, PotAccuracyAware) for parameter in fields.describe(method)
+    parameter.name: parameter for method in (NncfPruning, PotAccuracyAware) for parameter in fields.describe(method)
 }
 """Of all methods that quantize: what values they can have. Each has some of them."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jobs import fields, templates
+from jobs import consistency, fields, templates
 from jobs.errors import BadConfig, BadOption, JobError
 from jobs.findings import ModelFindings
 from jobs.spec import JobSpec, TaskName
@@ -129,6 +129,8 @@ def look(
         except BadOption:
             messages[one.name] = refusal(one, given[one.name])
     usable = {name: text for name, text in usable.items() if name not in messages}
+    idle = consistency.meaningless(resolved.options) if resolved else ()
+    of_method = tuple(dataclasses.replace(one, visible=one.visible and one.name not in idle) for one in of_method)
     return Form(found, method, of_model, of_method, of_job, usable, resolved, messages)
 
 

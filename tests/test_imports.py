@@ -18,8 +18,9 @@ CONTRACT = {
     *("amounts", "charts", "figures", "gallery", "intervals", "markup", "numbers", "overlay", "palette", "score_chart"),
     *("tables", "titles", "training_chart"),
     # configs/ and the forms made of it
-    *("commented_json", "compression_algorithms", "compression_config", "compression_parts", "compression_training"),
-    *("config_kind", "configuration", "fields"),
+    *("commented_json", "compression_algorithms", "compression_config", "compression_parts", "compression_pruning"),
+    *("compression_quantization", "compression_scopes", "compression_training"),
+    *("config_kind", "configuration", "consistency", "fields"),
     *("model_settings", "pot_config", "recipe", "template_files", "templates", "torch_names", "translation"),
     "sandbox",  # whether there is one
 }

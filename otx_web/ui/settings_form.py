@@ -236,6 +236,7 @@ def _settings(form: Form, draft: Draft, messages: Mapping[str, str]) -> Markup:
         "settings",
         parts.join(["Settings", parts.element("span", _summary(form), classes="ow-summary")], " "),
         fields.fields(first, messages),
+        *(parts.notice(warning, "unsure") for warning in (form.resolved.warnings if form.resolved else ())),
         fields.folds([one for one in offered if one.advanced], messages, rest="Measuring"),
         _config(form, draft, messages),
     )

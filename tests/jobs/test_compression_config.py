@@ -1,11 +1,10 @@
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs import artifacts, compression_config, config_kind, pot_config, templates
+from jobs import compression_config, config_kind, pot_config, templates
 from jobs.errors import BadConfig, BadOption
 from jobs.spec import NncfQat
 from jobs.templates import ConfigFile
@@ -166,6 +165,7 @@ def test_lists_are_added_objects_merged_and_values_overwritten() -> None:
         ({"base": None}, "no object “base”"),
         ({"order_of_parts": "nncf_quantization"}, "must be a list of names"),
         ({"order_of_parts": ["nncf_sparsity"]}, "lacks nncf_quantization"),
+        ({"order_of_parts": ["nncf_quantization_pruning"]}, "no part that quantizes without pruning"),
         ({"nncf_quantization": None}, "has no part “nncf_quantization”"),
         ({"nncf_sparsity": {}}, "nncf_sparsity in “nncf.json” is no part"),
         ({"nncf_quantization": {}}, "names no algorithm"),
@@ -453,51 +453,3 @@ def test_a_file_of_either_kind_for_the_other_method() -> None:
         templates.resolve(template, "pot_accuracy_aware", config=nncf)
     with pytest.raises(BadConfig, match="about quantization"):
         templates.resolve(template, "weights", config=nncf)
-
-
-# --- written and read again
-
-
-@pytest.mark.parametrize("template", ["generic", "efficientnet_b0", "deit_tiny"])
-@pytest.mark.parametrize(
-    "given",
-    [
-        {},
-        {"preset": "mixed", "epochs": "3", "batch_size": "4", "learning_rate": "0.02", "stat_subset_size": "20"},
-        {
-            "ignored.scope": "a, {re}b{1,2}.*",
-            "ignored.operations": 'Add\n{"type": "Convolution", "attributes": {"auto_pad": "explicit"}}',
-            "ignored.strict": "false",
-            "range_estimator.preset": "quantile",
-            "weights.mode": "asymmetric",
-            "weights.granularity": "pertensor",
-            "activations.range_estimator.max.clipping_value": "6",
-            "seed": "4",
-            "threshold": "3",
-            "use_fast_bias": "false",
-            "target_device": "GPU",
-            "train_images": "100",
-            "weight_decay": "0.01",
-            "early_stop_patience": "0",
-            "learning_rate_warmup_iters": "0",
-            "shuffle_data": "false",
-        },
-    ],
-)
-def test_settings_written_come_to_the_same_settings(template: str, given: dict[str, str]) -> None:
-    found = templates.load("classification", template)
-    options = templates.resolve(found, "nncf_qat", given=given).options
-    assert isinstance(options, NncfQat)
-    config = ConfigFile(name="compression_config.json", text=compression_config.write(options))
-    again = templates.resolve(found, "nncf_qat", config=config)
-    assert again.options == options
-    assert not again.warnings
-    assert {one.fate for one in again.config_keys if one.source == config.name} <= {"kept"}
-
-
-def test_a_job_leaves_its_settings_as_such_a_file(tmp_path: Path) -> None:
-    (tmp_path / artifacts.FOLDER).mkdir()
-    artifacts.save_config(tmp_path, NncfQat(epochs=7))
-    (listed,) = artifacts.listed(tmp_path)
-    assert (listed.path, listed.name) == ("artifacts/compression_config.json", "Settings as NNCF's configuration")
-    assert read((tmp_path / listed.path).read_text()).values["epochs"] == 7

@@ -70,7 +70,7 @@ def test_a_template_from_another_folder(folder: Path) -> None:
     assert templates.root() == folder.parent
     tiny = template("tiny")
     assert (tiny.title, tiny.gflops, tiny.size_mb) == ("Tiny", 0.5, 1.5)
-    assert tiny.methods == tuple(name for name in OPTIONS if name != "nncf_pruning")
+    assert tiny.methods == tuple(OPTIONS)
 
 
 def test_a_template_that_is_not_there() -> None:
@@ -132,7 +132,8 @@ def test_the_parameters_of_a_template() -> None:
     )
     assert named("use_fast_bias", found).source == "POT"
     assert named("shuffle_data", found).source == "OTX"
-    assert all(one.group for one in found if one.advanced)
+    for method in OPTIONS:
+        assert all(one.group for one in templates.parameters(template(), method) if one.advanced)
     assert all(one.header and one.description for one in found)
     assert not any(one.name.startswith("weights") and one.name.endswith("aggregator") for one in found)
 
@@ -428,7 +429,7 @@ def test_training_has_its_batch_from_otx_its_file_for_nncf_and_the_rest_of_its_o
     told = template().configuration.groups["learning_parameters"].parameters["batch_size"]
     assert (found["batch_size"].value, found["batch_size"].source) == (str(effective(told)), "configuration.yaml")
     file = {name for name, one in found.items() if one.source == "compression_config.json"}
-    assert file == {"preset", "stat_subset_size"}
+    assert file == {"preset", "stat_subset_size", "maximal_absolute_accuracy_degradation"}
     assert {one.source for name, one in found.items() if name not in file | {"batch_size"}} == {"OTX Web"}
     assert not found["epochs"].advanced and found["weight_decay"].group == "Training"
     options = templates.resolve(template(), "nncf_qat", given={"epochs": "3", "batch_size": "4"}).options

@@ -126,7 +126,10 @@ def test_unknown_setting_names_the_nearest(build: Callable[..., JobSpec]) -> Non
     [
         ({"task": "clasification"}, "There is no task “clasification”. Did you mean classification?"),
         ({"template": "efficientnetb0"}, "There is no template “efficientnetb0”. Did you mean efficientnet_b0?"),
-        ({"method": "pot"}, "There is no method “pot”. There is pot_default, pot_accuracy_aware, weights, nncf_qat."),
+        (
+            {"method": "pot"},
+            "There is no method “pot”. There is pot_default, pot_accuracy_aware, weights, nncf_qat, nncf_pruning.",
+        ),
     ],
 )
 def test_what_does_not_exist_is_said(build: Callable[..., JobSpec], changed: dict[str, str], message: str) -> None:
@@ -209,3 +212,17 @@ def test_another_method_takes_over_what_both_have(parts: Services, build: Callab
         given = forms.given_by(spec, form)
         assert given.keys() == expected
         assert build(given, method=method).options.stat_subset_size == 50
+
+
+def test_what_counts_for_nothing_is_not_shown() -> None:
+    def hidden(given: dict[str, str]) -> set[str]:
+        form = forms.look(task="classification", template="generic", method="nncf_pruning", given=given)
+        assert not form.messages
+        return {one.name for one in form.of_method if not one.visible}
+
+    assert "sparsity.sparsity_target" in hidden({})
+    assert "filter_pruning.pruning_flops_target" not in hidden({})
+    zeros = hidden({"algorithm": "magnitude_sparsity", "sparsity.sparsity_target": "0.6"})
+    assert "filter_pruning.pruning_flops_target" in zeros
+    assert "sparsity.sparsity_target" not in zeros
+    assert "preset" in hidden({"enable_quantization": "false"})
