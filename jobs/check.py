@@ -14,8 +14,10 @@ import numpy as np
 import openvino as ov
 
 from jobs import (
+    consistency,
     data,
     failures,
+    fields,
     findings,
     formats,
     ignored,
@@ -52,6 +54,7 @@ T = TypeVar("T")
 _PICTURES = 6
 _PICTURE_SIDE = 160
 _REHEARSED = 3  # images
+_ITEMS = 100
 _SECONDS_OF_ASKING = 4.0  # about, and at least three images
 _SECONDS_OF_SPEED = 4.0  # what a comparison of two models takes as a rule, its compilations included
 _DECODED_IN_MEMORY = 256 << 20  # bytes; see data.decode
@@ -270,6 +273,7 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
             )
         )
         return Findings(problems=tuple(problems))
+    problems += _by_old_names(pair, wanted)
     problems += _elsewhere(pair, wanted)
     rehearsed, seen, optimised = _rehearse(pair, wanted, directory, scratch)
     seconds = {"read": opened, **rehearsed}
@@ -307,6 +311,32 @@ def _elsewhere(pair: Pair, wanted: JobSpec) -> list[Problem]:
             items=lost,
         )
     ]
+
+
+def _by_old_names(pair: Pair, wanted: JobSpec) -> list[Problem]:
+    """Operations that are meant by names of NNCF 2, for a person to confirm."""
+    model, found = pair.imported.model, []
+    for one in fields.describe(type(wanted.options)):
+        if one.name not in consistency.SCOPES or one.name in consistency.meaningless(wanted.options):
+            continue
+        scope = fields.names(wanted.options, one.name)
+        old = ignored.by_old_names(model, scope)
+        if not old:
+            continue
+        names = numbers.count(len(old), "name")
+        found.append(
+            Problem(
+                level="warning",
+                where="settings",
+                message=f"{names} of a configuration file {'is' if len(old) == 1 else 'are'} not the model's own. By"
+                " modules, functions and order, this is what they mean in it.",
+                hint=f"If that is right, take its names over; if not, say others: “{one.header}” ({one.name}).",
+                items=tuple(f"{name} → {', '.join(own)}" for name, own in old.items())[:_ITEMS],
+                settings={one.name: fields.text(ignored.todays(model, scope))},
+                action="Use the model's names",
+            )
+        )
+    return found
 
 
 def _cost(pair: Pair, wanted: JobSpec, optimised: Optimised) -> Cost:

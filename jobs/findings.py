@@ -37,6 +37,11 @@ class Problem(Frozen):
     hint: str = ""
     items: tuple[str, ...] = Field(default=(), description="the files or entries it is about, at most 100")
     kind: str = Field(default="", description="kind of the error, see jobs.errors; empty for a remark")
+    settings: dict[str, str] = Field(
+        default_factory=dict,
+        description="what a person sets who agrees, as --set takes it; mostly empty",
+    )
+    action: str = Field(default="", description="what to call that, e.g. Use these names")
 
 
 class Port(Frozen):

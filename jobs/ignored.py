@@ -42,10 +42,9 @@ def keys(model: ov.Model, ignored: Ignored) -> tuple[ConfigKey, ...]:
     if here := spelled(model, ignored.scope):
         note = "The model spells these operations otherwise: " + _few(f"{name} is {own}" for name, own in here.items())
         found.append(ConfigKey(key="ignored.scope", value=_few(here), fate="changed", note=note, source=MODEL))
-    for name, own in renamed(model, ignored.scope).items():
-        if torch_names.is_old(name):  # a guess that a person should see
-            note = f"By modules, functions and order, in this model: {_few(own)}"
-            found.append(ConfigKey(key="ignored.scope", value=name, fate="changed", note=note, source=MODEL))
+    for name, own in by_old_names(model, ignored.scope).items():
+        note = f"By modules, functions and order, in this model: {_few(own)}"
+        found.append(ConfigKey(key="ignored.scope", value=name, fate="changed", note=note, source=MODEL))
     if gone := lost(model, ignored):
         note = "Nothing in this model is called so."
         found.append(ConfigKey(key="ignored", value=_few(gone), fate="refused", note=note, source=MODEL))
@@ -64,6 +63,18 @@ def renamed(model: ov.Model, scope: Iterable[str]) -> dict[str, tuple[str, ...]]
     names = {name for name, _ in here}
     old = torch_names.found(here, (name for name in wanted if torch_names.is_old(name) and not _is_named(name, names)))
     return old | {name: (own,) for name, own in spelled(model, wanted).items()}
+
+
+def by_old_names(model: ov.Model, scope: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Names and patterns of NNCF 2, each with the names of what it should mean: a guess, which a person should see."""
+    return {name: own for name, own in renamed(model, scope).items() if torch_names.is_old(name)}
+
+
+def todays(model: ov.Model, scope: Iterable[str]) -> tuple[str, ...]:
+    """The scope with the names of the model in place of such old ones, and without what means nothing in it."""
+    wanted = tuple(scope)
+    old, gone = by_old_names(model, wanted), set(lost(model, Ignored(scope=wanted)))
+    return tuple(dict.fromkeys(one for name in wanted if name not in gone for one in old.get(name, (name,))))
 
 
 def spelled(model: ov.Model, scope: Iterable[str]) -> dict[str, str]:

@@ -187,11 +187,23 @@ element.addEventListener(
   true,
 );
 
+// What a trial proposes, and the person agrees to.
+function agree(settings) {
+  for (const [name, text] of Object.entries(settings)) {
+    given[name] = text;
+    for (const control of controls()) if (control.dataset.name === name) write(control, text);
+  }
+  mark();
+  send(0);
+}
+
 let pressed = 0;
 document.addEventListener(
   "click",
   (event) => {
     const field = event.target.closest("[data-field]");
+    const proposal = event.target.closest("[data-settings]");
+    if (proposal) agree(JSON.parse(proposal.dataset.settings));
     if (field) goTo(document.getElementById(field.dataset.field) || element);
     if (!event.target.closest(".ow-start button.primary")) return;
     // Both halves of a double click arrive before the first is answered.

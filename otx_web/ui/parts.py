@@ -4,6 +4,7 @@ Each function returns `Markup`, which is what goes into `gr.HTML`; plain `str` g
 markup, wherever it came from.
 """
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -137,7 +138,14 @@ def _problem(problem: Problem) -> Markup:
     word, tone = LEVELS[problem.level]
     hint = [element("p", problem.hint, classes="ow-hint")] if problem.hint else []
     items = [more(count(len(problem.items), "entry", "entries"), _names(problem.items))] if problem.items else []
-    return element("li", badge(word, tone), element("p", problem.message), *hint, *items, classes=f"ow-{tone}")
+    agree = [_agree(problem)] if problem.settings else []
+    return element("li", badge(word, tone), element("p", problem.message), *hint, *items, *agree, classes=f"ow-{tone}")
+
+
+def _agree(problem: Problem) -> Markup:
+    """A button that sets what it says; the script of the form knows how."""
+    settings = json.dumps(problem.settings)
+    return element("button", problem.action, type="button", classes="ow-button", data_settings=settings)
 
 
 def _names(names: Sequence[str]) -> Markup:

@@ -119,6 +119,26 @@ def test_names_of_a_template_for_another_network_are_told_and_stop_nothing(tmp_p
     assert "Of 3 operations to leave in float, 2 are not" in told.message
 
 
+def test_names_of_nncf_2_are_to_be_confirmed_before_the_run(tmp_path: Path) -> None:
+    scope = ["Net/conv2d_0", "Net/relu_0", "Net/sqrt_0", "ReduceMean_7"]
+    model = tiny.classifier()
+    names = {op.get_type_name(): op.get_friendly_name() for op in model.get_ops()}
+    scope[-1] = names["ReduceMean"]
+    options = PotDefault.model_validate({"stat_subset_size": 4, "ignored": {"scope": scope, "strict": False}})
+    found = rehearse(tmp_path, tiny.job(tmp_path, model=model, options=options))
+    old, gone = (one for one in found.problems if one.where == "settings")
+    assert not found.blocked
+    assert (old.level, old.items) == ("warning", ("Net/conv2d_0 → mix", f"Net/relu_0 → {names['Relu']}"))
+    assert old.settings == {"ignored.scope": f"mix\n{names['Relu']}\n{names['ReduceMean']}"}
+    assert gone.items == ("Net/sqrt_0",)
+    confirmed = PotDefault.model_validate(
+        {"stat_subset_size": 4, "ignored": {"scope": old.settings["ignored.scope"].split("\n")}}
+    )
+    (tmp_path / "again").mkdir()
+    again = rehearse(tmp_path, tiny.job(tmp_path / "again", model=model, options=confirmed))
+    assert not any(one.where == "settings" for one in again.problems)
+
+
 def test_labels_that_do_not_fit_are_found_before_the_run(tmp_path: Path) -> None:
     found = rehearse(tmp_path, tiny.job(tmp_path, model=tiny.classifier(("red", "green"))))
     assert found.blocked and found.problems[0].kind == "label_mismatch"

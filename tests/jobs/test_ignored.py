@@ -117,6 +117,12 @@ def test_names_and_patterns_of_nncf_2_are_found_in_todays_graph() -> None:
     assert [(key.value, key.fate) for key in changed] == [(name, "changed") for name in sorted(wanted.scope[:2])]
     assert all(own in key.note for key in changed for own in ignored.renamed(model, wanted.scope)[key.value])
     assert refused.value == "Net/Map[map]/sqrt_0"
+    assert ignored.todays(model, (*wanted.scope, "__module.net.head/aten::add/Add")) == (
+        "__module.net.map/aten::add/Add",
+        "__module.net.map/aten::mul/Multiply",
+        "__module.net.map/aten::mul/Multiply_1",
+        "__module.net.head/aten::add/Add",
+    )
     scope = ignored_scope(model, wanted)
     assert sorted(scope.names) == [
         "Net/Map[map]/sqrt_0",

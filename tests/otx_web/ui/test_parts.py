@@ -1,5 +1,8 @@
 """Numbers as people read them, and nothing from a file becomes markup."""
 
+import html
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from inspect import signature
 from typing import get_type_hints
@@ -98,6 +101,16 @@ def test_problems_put_what_blocks_first() -> None:
     )
     assert listed.index("first") < listed.index("second") < listed.index("third")
     assert parts.problems([]) == ""
+
+
+def test_a_problem_can_bring_settings_to_agree_to() -> None:
+    settings = {"ignored.scope": '"a"\n<b>'}
+    listed = parts.problems(
+        [Problem(level="warning", where="settings", message="Old names.", settings=settings, action="Use these")]
+    )
+    button = re.search(r'<button[^>]* data-settings="([^"]*)"[^>]*>Use these</button>', listed)
+    assert button and json.loads(html.unescape(button[1])) == settings
+    assert "<button" not in parts.problems([Problem(level="warning", where="settings", message="None.")])
 
 
 def test_handler_shows_what_a_person_can_act_on() -> None:
