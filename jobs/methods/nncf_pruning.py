@@ -208,7 +208,7 @@ def _quantized(
         images,
         _quantized_plan(options),
         progress=_told(emit),
-        watch=watch.on(quantized.model),
+        watch=watch.on(quantized.model, options),
         stop=prepared.stop,
         after_step=sparsity.hold(student, zeros),
         first=watch.epochs[-1].number + 1,
