@@ -108,7 +108,7 @@ def lift(model: ov.Model, ends: Sequence[End] | None = None, *, frozen: Collecti
         op.get_friendly_name(): values[op.get_name()] for op in model.get_ordered_ops() if op.get_name() in values
     }
     if not build.parameters or not cut or any(end.operation not in by_name for end in cut):
-        raise _nothing(left)
+        raise _nothing(left, weights=bool(trainable))
     build.graph.output(tuple(by_name[end.operation][end.port] for end in cut))
     _prune(build)
     module = _Lifted(fx.GraphModule(build.root, build.graph))
@@ -277,9 +277,14 @@ def _prune(build: Builder) -> None:
             delattr(build.root, name)
 
 
-def _nothing(left: list[Left]) -> UnsupportedModel:
+def _nothing(left: list[Left], *, weights: bool) -> UnsupportedModel:
+    if not weights:
+        return UnsupportedModel(
+            "This model has no weights, so there is nothing in it to train.",
+            hint="Check that it is the file you meant: a network has convolutions or matrix products.",
+        )
     first = left[0] if left else None
-    why = f" It begins with “{first.name}” ({first.type}), and {first.reason}." if first else ""
+    why = f" All its weights lie behind “{first.name}” ({first.type}), and {first.reason}." if first else ""
     return UnsupportedModel(
         f"Nothing in this model can be trained here.{why}",
         hint="Export the model another way, or use a method that needs no training.",

@@ -163,12 +163,20 @@ def test_cut_keeps_the_axis_of_images() -> None:
     assert lifted.module(torch.from_numpy(image(2, 3, 8, 8)))[0].shape == (2, 64, 4)
 
 
-def test_model_without_weights_is_refused_by_name() -> None:
+def test_model_without_weights_is_refused() -> None:
+    entry = ops.parameter([1, 3, 8, 8], np.float32)
+    with pytest.raises(UnsupportedModel, match="has no weights") as caught:
+        lift.lift(ov.Model([ops.relu(entry)], [entry]))
+    assert caught.value.hint
+
+
+def test_model_whose_weights_are_all_behind_the_cut_is_refused_by_name() -> None:
     entry = ops.parameter([1, 3, 8, 8], np.float32)
     top = ops.topk(entry, ops.constant(2), 1, "max", "value")
+    mixed = ops.convolution(top.output(0), np.ones((1, 2, 1, 1), np.float32), [1, 1], [0, 0], [0, 0], [1, 1])
     with pytest.raises(UnsupportedModel, match="Nothing in this model can be trained") as caught:
-        lift.lift(ov.Model(top.outputs()[:1], [entry]))
-    assert "TopK" in caught.value.message and caught.value.hint
+        lift.lift(ov.Model([mixed], [entry]))
+    assert top.get_friendly_name() in caught.value.message and "TopK" in caught.value.message and caught.value.hint
 
 
 def test_shapes_are_worked_out_where_sizes_are_fixed() -> None:
