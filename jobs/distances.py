@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 _TINY = 1e-8
-_LEAST = 1e-6
+_LEAST = 1e-3
 """Of a distance: an output that is so near already has nothing to learn."""
 _LEAST_CERTAINTY = 0.01
 _PLACES = 8

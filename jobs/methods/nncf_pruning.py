@@ -7,7 +7,7 @@ Known to be otherwise than in NNCF 2: filters are gone at once, where they were 
 end; and no labels are needed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -219,7 +219,7 @@ def _quantized(
     return replace(
         made,
         model=model,
-        applied={**quantized.applied, **made.applied, "quantizers": str(quantized.quantizers)},
+        applied={**_without_others(quantized.applied), **made.applied, "quantizers": str(quantized.quantizers)},
         notes=(*made.notes, *quantized.notes, *distillation.notes(trained, harm)),
     )
 
@@ -237,6 +237,11 @@ def _applied(options: NncfPruning) -> dict[str, str]:
     own = getattr(options, group).model_dump(mode="json", exclude_none=True)
     said = {f"{group}.{name}": _text(value) for name, value in own.items() if value not in ([], ())}
     return {"algorithm": options.algorithm, **said, "enable_quantization": _text(options.enable_quantization)}
+
+
+def _without_others(applied: Mapping[str, str]) -> dict[str, str]:
+    """Without the settings of algorithms, of which those that are used are told by this method."""
+    return {name: value for name, value in applied.items() if not name.startswith(("filter_pruning.", "sparsity."))}
 
 
 def _text(value: object) -> str:
