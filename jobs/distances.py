@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 _TINY = 1e-8
-_LEAST = 1e-3
-"""Of a distance: an output that is so near already has nothing to learn."""
+_LEAST = 1e-6
+"""Of a distance: what is nearer than this was not changed yet, so that it is no measure of anything."""
 _LEAST_CERTAINTY = 0.01
 _PLACES = 8
 """So many rows at least are places in an image."""
@@ -59,7 +59,8 @@ class Distances:
     def total(self, each: Tensor) -> Tensor:
         """Of all parts, each as a share of what it was the first time this was asked."""
         if self._scales is None:
-            self._scales = each.detach().clamp_min(_LEAST)
+            first = each.detach()
+            self._scales = torch.where(first > _LEAST, first, torch.ones_like(first))
         total: Tensor = (each / self._scales).mean()
         return total
 
