@@ -9,6 +9,7 @@ from jobs import charts, numbers, titles
 from jobs.events import Epoch
 from jobs.markup import element
 
+_SMALLER = "At each upright line the model was made smaller, and the loss begins anew."
 Line = tuple[str, str, Sequence[tuple[int, float]]]
 """Class, what it is called, and its values by epoch."""
 
@@ -63,7 +64,7 @@ def _said(epochs: Sequence[Epoch]) -> str:
     now, best = epochs[-1], [one for one in epochs if one.best]
     far = f"Epoch {now.number} of at most {now.total}." if now.number else "Before the first epoch."
     kept = f" The best so far is epoch {best[-1].number}." if best and best[-1].number else ""
-    smaller = " At each upright line the model was made smaller." if any(map(is_smaller, epochs)) else ""
+    smaller = f" {_SMALLER}" if any(map(is_smaller, epochs)) else ""
     return f"{far}{kept} The loss is how far the outputs are from the original's; the mark is the best by it.{smaller}"
 
 

@@ -20,7 +20,10 @@ def test_both_curves_are_drawn_with_the_best_marked() -> None:
 def test_models_made_smaller_between_epochs_are_marked() -> None:
     smaller = epoch(2, 0.5).model_copy(update={"loss": None})
     page = training_chart.chart([epoch(0, 0.4), epoch(1, 0.2), smaller, epoch(3, 0.3)], "accuracy")
-    assert page.count('class="ow-smaller"') == 2 and "At each upright line the model was made smaller." in page
+    assert (
+        page.count('class="ow-smaller"') == 2
+        and "At each upright line the model was made smaller, and the loss begins anew." in page
+    )
     assert "The best so far is epoch 3." in page
     assert "upright line" not in training_chart.chart([epoch(0, 0.4), epoch(1, 0.2)])
 
