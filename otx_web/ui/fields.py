@@ -16,7 +16,7 @@ from otx_web.ui import parts
 
 POINTS = ("max_drop", "maximal_drop")
 """Fractions that a person reads and writes as percentage points."""
-SHARES = ("filter_pruning.pruning_flops_target", "sparsity.sparsity_target")
+SHARES = ("filter_pruning.pruning_flops_target", "filter_pruning.pruning_target", "sparsity.sparsity_target")
 """Fractions that a sentence names as percentages."""
 UNSET = "automatic"
 """What a setting is that nobody has set."""

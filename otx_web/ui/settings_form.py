@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from jobs import templates, titles
-from jobs.fields import Parameter
 from jobs.findings import ModelFindings
 from jobs.report import ConfigKey
 from jobs.spec import OPTIONS, TaskName, Trained
@@ -61,11 +60,6 @@ FIRST = (
     *("preset", "stat_subset_size", "max_drop", "validation_images", "max_iter_num"),
 )
 """Settings that most people look at."""
-SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "filter_pruning": ("filter_pruning",),
-    "sparsity": ("magnitude_sparsity", "rb_sparsity"),
-}
-"""Groups of settings of NNCF's pruning, and the algorithms that they are for."""
 FATES: Mapping[str, parts.Tone] = {"kept": "good", "changed": "unsure", "refused": "bad"}
 
 
@@ -229,7 +223,7 @@ def _radio(name: str, value: str, title: str, help_: str = "", *, checked: bool)
 
 
 def _settings(form: Form, draft: Draft, messages: Mapping[str, str]) -> Markup:
-    offered = [one for one in _concerned(form) if one.visible]
+    offered = [one for one in (*form.of_method, *form.of_job) if one.visible]
     plain = [one for one in offered if not one.advanced]
     first = sorted(plain, key=lambda one: FIRST.index(one.name) if one.name in FIRST else len(FIRST))
     return fields.folded(
@@ -242,18 +236,10 @@ def _settings(form: Form, draft: Draft, messages: Mapping[str, str]) -> Markup:
     )
 
 
-def _concerned(form: Form) -> list[Parameter]:
-    """All but those of an algorithm that is not chosen."""
-    found = [*form.of_method, *form.of_job]
-    algorithm = next((form.given.get(one.name, one.value) for one in found if one.name == "algorithm"), "")
-    others = [section for section, algorithms in SECTIONS.items() if algorithm and algorithm not in algorithms]
-    return [one for one in found if one.name.partition(".")[0] not in others or one.name in form.messages]
-
-
 def _summary(form: Form) -> str:
-    known = {one.name: one for one in _concerned(form)}
     words = {
         "filter_pruning.pruning_flops_target": "{} fewer FLOPs",
+        "filter_pruning.pruning_target": "{} fewer filters",
         "sparsity.sparsity_target": "{} zeros",
         "mode": "{}",
         "epochs": "{} epochs",
@@ -263,7 +249,10 @@ def _summary(form: Form) -> str:
     }
     if form.resolved and not form.resolved.options.calibrates:
         del words["stat_subset_size"]
-    said = {name: fields.said(one, form.given.get(name, one.value)) for name, one in known.items() if name in words}
+    values = {one: form.given.get(one.name, one.value) for one in (*form.of_method, *form.of_job) if one.visible}
+    said = {one.name: fields.said(one, value) for one, value in values.items() if one.name in words and value}
+    if "filter_pruning.pruning_flops_target" in said:  # it wins
+        said.pop("filter_pruning.pruning_target", None)
     return " · ".join(words[name].format(said[name]) for name in words if name in said)
 
 

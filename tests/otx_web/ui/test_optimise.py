@@ -322,6 +322,19 @@ async def test_training_takes_files_of_nncf(house: Services, visit: Visit, pair:
     assert "A pot_optimization_config.json as OTX ships it" in wrong.form
 
 
+async def test_pruning_shows_the_settings_of_what_is_removed(
+    house: Services, visit: Visit, pair: Mapping[Kind, str]
+) -> None:
+    page = plain(settle(house, visit, "method=nncf_pruning", **pair).form)
+    assert "Filters are removed for good" in page and "30 % fewer FLOPs · 20 epochs" in page
+    assert "Share of FLOPs to remove" in page and "Share of zeros" not in page
+    page = plain(settle(house, visit, "method=nncf_pruning&set=algorithm=rb_sparsity", **pair).form)
+    assert "50 % zeros" in page and "Share of zeros" in page and "RB sparsity" in page
+    assert "Share of FLOPs to remove" not in page and "fewer FLOPs" not in page
+    page = plain(settle(house, visit, "method=nncf_pruning&set=filter_pruning.pruning_flops_target=", **pair).form)
+    assert "30 % fewer filters · 20 epochs" in page
+
+
 # --- what it will cost
 
 
