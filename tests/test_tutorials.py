@@ -24,6 +24,7 @@ SHORTER = {
     "": "speed_seconds=0.2",
     "pot_accuracy_aware": "speed_seconds=0.2 max_iter_num=2 ranking_subset_size=9",
     "nncf_qat": "speed_seconds=0.2 epochs=1 train_images=96 stat_subset_size=96",
+    "nncf_pruning": "speed_seconds=0.2 epochs=1 quantized_epochs=1 train_images=64 stat_subset_size=64",
 }
 SHELL = """
 otx-web() {
