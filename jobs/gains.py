@@ -31,7 +31,7 @@ def _of_filters(options: NncfPruning, before: Measure, after: Measure, speed: Sp
 
 
 def _of_zeros(options: NncfPruning, after: Measure, speed: Speed, packed_bytes: int) -> Iterator[str]:
-    faster = " What it is faster by comes of INT8." if options.enable_quantization and speed.ratio_low > 1 else ""
+    faster = " What makes it faster is INT8." if options.enable_quantization and speed.ratio_low > 1 else ""
     yield f"Zeros make a model easier to compress; this hardware does not compute faster with them.{faster}"
     if packed_bytes < after.size_bytes:
         yield (f"The zip takes {numbers.size(packed_bytes)}, and the model in it {numbers.size(after.size_bytes)}.")

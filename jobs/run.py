@@ -161,7 +161,7 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         draft["after"] = _measured(pair, optimised.model, after, size_bytes)
         packed_bytes = (job_dir / artifacts.FOLDER / artifacts.PACKED).stat().st_size
         won = gains.notes(options, draft["before"], draft["after"], draft["speed"], packed_bytes)
-        draft["notes"] = (*draft["notes"], *won)
+        draft["notes"] = (*won, *draft["notes"])
         draft["pictures"] = pictures.draw(
             job_dir,
             task,

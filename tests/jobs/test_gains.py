@@ -41,7 +41,7 @@ def test_pruning_that_did_or_hardly_pruned_says_nothing(speed: Speed, before: in
 def test_zeros_are_for_packing(algorithm: str) -> None:
     said = notes(ratio(1.2, 1.3), algorithm=algorithm)
     assert "Zeros make a model easier to compress; this hardware does not compute faster with them." in said
-    assert "What it is faster by comes of INT8." in said
+    assert "What makes it faster is INT8." in said
     assert "The zip takes 600 kB, and the model in it 1.00 MB." in said
     assert "INT8" not in notes(ratio(1.2, 1.3), algorithm=algorithm, enable_quantization=False)
     assert "INT8" not in notes(ratio(0.9, 1.1), algorithm=algorithm)

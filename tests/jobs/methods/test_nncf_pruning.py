@@ -1,5 +1,6 @@
 """Pruning and sparsity as whole jobs on a model of three classes, and what is refused."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -91,8 +92,11 @@ def test_zeros_are_in_the_quantized_model_too(tmp_path: Path, algorithm: str) ->
 
 
 def test_pruning_alone_stays_in_float(tmp_path: Path) -> None:
-    made = run.run(job(tmp_path, enable_quantization=False, filter_pruning=FilterPruning(pruning_flops_target=None)))
+    job_dir = job(tmp_path, enable_quantization=False, filter_pruning=FilterPruning(pruning_flops_target=None))
+    made = run.run(job_dir)
     assert made.status == "succeeded", made.failure
+    with zipfile.ZipFile(job_dir / "artifacts/model.zip") as packed:
+        assert packed.namelist() == ["colours_pruned.xml", "colours_pruned.bin"]
     assert made.after and made.after.precision == "FP32" and made.after.parameters
     assert "quantizers" not in made.applied
 
