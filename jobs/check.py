@@ -283,7 +283,8 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     cost = _cost(pair, wanted, optimised)
     if optimised.load is not None:
-        problems += _too_large(optimised.load, cost.memory_bytes, wanted.limits.memory_bytes - peak)
+        taken = optimised.load.rehearsed_bytes
+        problems += _too_large(optimised.load, cost.memory_bytes + taken, wanted.limits.memory_bytes - peak + taken)
     entry = pair.entry
     images = len(pair.division.calibration) + len(pair.division.validation)
     cache = min(_DECODED_IN_MEMORY, images * entry.height * entry.width * entry.channels)

@@ -224,7 +224,8 @@ def cost(asked: Load | None, options: Options, *, epochs: int, calibration: int,
         images = min(options.images, calibration)
         held = min(_HELD_OUT_MOST, images // _HELD_OUT)
         seconds = asked.seconds * ((images - held) * epochs + _FORWARD * held * (epochs + 1))
-        memory = asked.fixed_bytes + asked.image_bytes * min(asked.batch, images)
+        needed = asked.fixed_bytes + asked.image_bytes * min(asked.batch, images)
+        memory = max(0, needed - asked.rehearsed_bytes)
     return Cost(
         compiled=epochs + 1,
         evaluated=(epochs + 1) * min(_WATCHED, validation),

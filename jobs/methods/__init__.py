@@ -110,6 +110,8 @@ class Load:
     """Of memory, however large the batch is."""
     batch: int
     """Images at once; fewer than asked for where the graph takes only one."""
+    rehearsed_bytes: int = 0
+    """Of memory, what was taken to find this out."""
 
 
 @dataclass(frozen=True)
