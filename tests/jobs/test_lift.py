@@ -163,6 +163,17 @@ def test_cut_keeps_the_axis_of_images() -> None:
     assert lifted.module(torch.from_numpy(image(2, 3, 8, 8)))[0].shape == (2, 64, 4)
 
 
+def test_pixels_of_one_byte_with_colours_last_are_taken_as_they_are() -> None:
+    entry = ops.parameter([1, 8, 8, 3], np.uint8, name="image")
+    turned = ops.transpose(ops.convert(entry, np.float32), ops.constant([0, 3, 1, 2]))
+    weight = np.random.default_rng(1).normal(0, 1, (4, 3, 3, 3)).astype(np.float32)
+    model = ov.Model([ops.convolution(turned, weight, [1, 1], [0, 0], [0, 0], [1, 1])], [entry])
+    lifted = lift.lift(lift.folded(model))
+    pixels = image(1, 8, 8, 3).astype(np.uint8)
+    (found,) = lifted.module(torch.from_numpy(pixels))
+    np.testing.assert_allclose(found.detach().numpy(), answers(model, pixels)[0], rtol=1e-4, atol=1e-2)
+
+
 def test_model_without_weights_is_refused() -> None:
     entry = ops.parameter([1, 3, 8, 8], np.float32)
     with pytest.raises(UnsupportedModel, match="has no weights") as caught:
