@@ -103,6 +103,11 @@ def share(emit: events.Emit, low: float, high: float) -> events.Emit:
     return part
 
 
+def told(emit: events.Emit) -> "Callable[[int, int], None]":
+    """The progress of a training as events."""
+    return lambda done, total: emit(events.Progress(done=done, total=total))
+
+
 # --- how it goes
 
 
@@ -142,17 +147,29 @@ class Watch:
 
         return told
 
-    def _enough(self, value: float, options: Options) -> str:
-        """Why that is good enough, in words; empty where it is not, or nothing says what is."""
+    def accepted(self, options: Options) -> float | None:
+        """The loss on the primary metric that the options accept; None where they say none."""
         absolute = options.maximal_absolute_accuracy_degradation
         percent = options.maximal_relative_accuracy_degradation
         accepted = [] if absolute is None else [absolute]
         accepted += [] if percent is None else [abs(self._original) * percent / 100]
-        lost = self._original - value if self._higher_is_better else value - self._original
-        if not accepted or not lost <= min(accepted):
+        return min(accepted, default=None)
+
+    def lost(self, trained: "Trained") -> float:
+        """What the best of a training loses on the watched images; NaN where that is not known."""
+        metric = self._metric(trained.best.number)
+        return math.nan if metric is None else self._lost(metric)
+
+    def _lost(self, value: float) -> float:
+        return self._original - value if self._higher_is_better else value - self._original
+
+    def _enough(self, value: float, options: Options) -> str:
+        """Why that is good enough, in words; empty where it is not, or nothing says what is."""
+        accepted, lost = self.accepted(options), self._lost(value)
+        if accepted is None or not lost <= accepted:
             return ""
         few = f"{len(self._places)} of the {self._validation.size} images that measure accuracy"
-        return f"{max(lost, 0.0):.2%} is lost, and {min(accepted):.2%} was accepted. That was decided on {few}."
+        return f"{max(lost, 0.0):.2%} is lost, and {accepted:.2%} was accepted. That was decided on {few}."
 
     def harm(self, trained: "Trained") -> str:
         """What a training lost on the watched images from its start to its best, in words; empty where it lost nothing.

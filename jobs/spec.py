@@ -549,6 +549,29 @@ class Sparsity(Frozen):
         return self
 
 
+class AdaptiveCompression(Frozen):
+    """How much is removed, found out while training. NNCF's names and defaults."""
+
+    enabled: bool = Field(
+        default=False,
+        title="Find out how much can go",
+        description="filters are removed step by step while no more is lost than is accepted (1 point where nothing"
+        " says it); the share to remove is the most",
+    )
+    initial_compression_rate_step: float = Field(
+        default=0.1, gt=0, lt=1, title="First step", description="share that goes at once; it is halved when too much"
+    )
+    compression_rate_step_reduction_factor: float = Field(
+        default=0.5, gt=0, lt=1, title="Smaller step", description="times the step that was too large"
+    )
+    minimal_compression_rate_step: float = Field(
+        default=0.025, gt=0, lt=1, title="Smallest step", description="with a smaller one it ends"
+    )
+    patience_epochs: int = Field(
+        default=3, ge=1, title="Epochs a step", description="so many at most, to come down to what is accepted"
+    )
+
+
 class NncfPruning(Trained):
     """Filters removed or weights set to 0, training of what is left, and quantization where it is wanted."""
 
@@ -566,6 +589,9 @@ class NncfPruning(Trained):
         default=10, ge=1, le=1000, title="Epochs quantized", description="of the training after quantization, at most"
     )
     filter_pruning: FilterPruning = Field(default=FilterPruning(), title="Filters")
+    adaptive_compression_level: AdaptiveCompression = Field(
+        default=AdaptiveCompression(), title="Filters, as far as accuracy allows"
+    )
     sparsity: Sparsity = Field(default=Sparsity(), title="Zeros")
 
 

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING
 
 import openvino as ov
 
-from jobs import complexity, compression_schedule, distillation, events, ignored, nncf_groups, numbers, optional_torch
+from jobs import complexity, distillation, events, filter_removal, ignored, nncf_groups, numbers, optional_torch
 from jobs.distillation import Images, Watch
 from jobs.methods import Cost, Load, Method, Optimised, Prepared, pot_default
 from jobs.spec import Ignored, NncfPruning
 
 if TYPE_CHECKING:
     from jobs.training import Plan
-
-    pass
-
 _FLOAT = 0.7
 """Of the work, the training before quantization."""
 
@@ -38,11 +35,10 @@ def apply(prepared: Prepared, options: NncfPruning, emit: events.Emit) -> Optimi
     images = Images(prepared, options.images)
     if prepared.validation is None:
         return _rehearsed(prepared, options, images)
-    stages = _stages(options)
-    watch = Watch(prepared, options.epochs + len(stages) - 1 + _quantized_epochs(options), emit)
+    watch = Watch(prepared, options.epochs + _stages(options) - 1 + _quantized_epochs(options), emit)
     part = distillation.share(emit, 0.0, _FLOAT if options.enable_quantization else 1.0)
     if options.algorithm == "filter_pruning":
-        made = _without_filters(prepared, options, images, stages, watch, part)
+        made = filter_removal.remove(prepared, options, images, watch, part)
     else:
         made = _with_zeros(prepared, options, images, watch, part)
     made = replace(
@@ -59,87 +55,14 @@ def apply(prepared: Prepared, options: NncfPruning, emit: events.Emit) -> Optimi
     )
 
 
+def _stages(options: NncfPruning) -> int:
+    """How many trainings there are before quantization, at most; zeros come and go within one."""
+    return len(filter_removal.stages(options)) if options.algorithm == "filter_pruning" else 1
+
+
 def _quantized_epochs(options: NncfPruning) -> int:
     """With the one that is the model before."""
     return options.quantized_epochs + 1 if options.enable_quantization else 0
-
-
-# --- filters
-
-
-def _stages(options: NncfPruning) -> tuple[compression_schedule.Stage, ...]:
-    """With less and less of the filters; zeros come and go within one training."""
-    if options.algorithm != "filter_pruning":
-        return (compression_schedule.Stage(1.0, options.epochs),)
-    return compression_schedule.pruning(options.filter_pruning, _target(options), options.epochs)
-
-
-def _target(options: NncfPruning) -> float:
-    chosen = options.filter_pruning
-    return chosen.pruning_target if chosen.pruning_flops_target is None else chosen.pruning_flops_target
-
-
-def _without_filters(
-    prepared: Prepared,
-    options: NncfPruning,
-    images: Images,
-    stages: Sequence[compression_schedule.Stage],
-    watch: Watch,
-    emit: events.Emit,
-) -> Optimised:
-    """A model that loses filters stage by stage, and is trained in each."""
-    from jobs import lift, training
-
-    plan, notes = distillation.plan(options), list[str]()
-    model, number, done, gone = lift.folded(prepared.model), 0, 0, 0.0
-    for place, stage in enumerate(stages):
-        smaller = _smaller(prepared, options, model, images[0].shape, stage.level, gone)
-        student, teacher = distillation.lifted(smaller, prepared.model, images[0].shape, options.ignored.scope)
-        last = place == len(stages) - 1
-        report = distillation.share(emit, done / options.epochs, (done + stage.epochs) / options.epochs)
-        trained = training.train(
-            student,
-            teacher,
-            images,
-            replace(plan, epochs=stage.epochs, warm_up=0 if place else plan.warm_up, falls=last),
-            progress=_told(report),
-            watch=watch.on(smaller),
-            stop=prepared.stop,
-            first=number,
-        )
-        model, gone = lift.lower(smaller, trained.learned), stage.level * _target(options)
-        number, done = trained.epochs[-1].number + 1, done + stage.epochs
-        if trained.ended and not last:
-            notes.append(f"It ended before all was removed: {trained.ended}")
-            break
-    best = {"epochs_trained": str(done), "best_epoch": str(trained.best.number)}
-    return Optimised(model=model, applied=best, notes=(*notes, *distillation.left(student)))
-
-
-def _told(emit: events.Emit) -> Callable[[int, int], None]:
-    return lambda done, total: emit(events.Progress(done=done, total=total))
-
-
-def _smaller(
-    prepared: Prepared, options: NncfPruning, model: ov.Model, shape: Sequence[int], level: float, gone: float = 0.0
-) -> ov.Model:
-    """A copy without so much of what is to be removed; `gone` is the share of filters that it lacks already."""
-    from jobs import lift, pruning
-
-    chosen = options.filter_pruning
-    _, teacher = distillation.lifted(model, prepared.model, shape, options.ignored.scope)
-    found = pruning.Pruning(
-        model,
-        lift.folded(distillation.fixed(model, shape)),
-        chosen,
-        ends=[(end.operation, end.port) for end in teacher.ends],
-        whole=options.ignored.scope,
-        unpruned=ignored.named(prepared.model, chosen.ignored_scopes),
-    )
-    if chosen.pruning_flops_target is None:
-        return found.by_filters(1 - (1 - level * chosen.pruning_target) / (1 - gone))
-    before = complexity.total(distillation.fixed(prepared.model, shape))
-    return found.by_flops(before * (1 - level * chosen.pruning_flops_target))
 
 
 # --- zeros
@@ -165,7 +88,7 @@ def _with_zeros(prepared: Prepared, options: NncfPruning, images: Images, watch:
         teacher,
         images,
         plan,
-        progress=_told(emit),
+        progress=distillation.told(emit),
         watch=choose,
         stop=prepared.stop,
         after_step=sparse.after_step(training.steps(len(images), plan)),
@@ -207,7 +130,7 @@ def _quantized(
         teacher,
         images,
         _quantized_plan(options),
-        progress=_told(emit),
+        progress=distillation.told(emit),
         watch=watch.on(quantized.model, options),
         stop=prepared.stop,
         after_step=sparsity.hold(student, zeros),
@@ -274,7 +197,7 @@ def _rehearsed(prepared: Prepared, options: NncfPruning, images: Images) -> Opti
     student, teacher = distillation.lifted(model, prepared.model, shape, options.ignored.scope)
     load, notes = training.load(student, teacher, images, plan), distillation.left(student)
     if options.algorithm == "filter_pruning":
-        model = _smaller(prepared, options, model, shape, 1.0)
+        model = filter_removal.smaller(prepared, options, model, shape, filter_removal.rehearsed_share(options))
     made = Optimised(model=model, applied=_applied(options), notes=notes, load=load)
     if not options.enable_quantization:
         return made
@@ -296,7 +219,7 @@ def _larger(one: Load, other: Load) -> Load:
 
 def cost(optimised: Optimised, options: NncfPruning, *, calibration: int, validation: int) -> Cost:
     """By what a step took in the rehearsal, if no epoch is spared."""
-    epochs = options.epochs + len(_stages(options)) - 1 + _quantized_epochs(options)
+    epochs = options.epochs + _stages(options) - 1 + _quantized_epochs(options)
     found = distillation.cost(optimised.load, options, epochs=epochs, calibration=calibration, validation=validation)
     images = min(options.stat_subset_size, calibration) if options.enable_quantization else 0
     return replace(found, calibrated=2 * images)

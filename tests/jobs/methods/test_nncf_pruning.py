@@ -11,7 +11,7 @@ from openvino import opset13 as ops
 from jobs import check, findings, run, spec, stopping
 from jobs.findings import CheckRequest
 from jobs.report import Report
-from jobs.spec import FilterPruning, NncfPruning, Sparsity
+from jobs.spec import AdaptiveCompression, FilterPruning, NncfPruning, Sparsity
 from tests.jobs import tiny
 
 OPTIONS = NncfPruning(
@@ -99,6 +99,19 @@ def test_pruning_alone_stays_in_float(tmp_path: Path) -> None:
         assert packed.namelist() == ["colours_pruned.xml", "colours_pruned.bin"]
     assert made.after and made.after.precision == "FP32" and made.after.parameters
     assert "quantizers" not in made.applied
+
+
+def test_as_much_is_removed_as_accuracy_allows(tmp_path: Path) -> None:
+    """Half of what it computes can go without a loss, and more than the target must not."""
+    adaptive = AdaptiveCompression(enabled=True, initial_compression_rate_step=0.2, patience_epochs=1)
+    filters = FilterPruning(pruning_flops_target=0.5)
+    made = run.run(
+        job(tmp_path, epochs=4, enable_quantization=False, adaptive_compression_level=adaptive, filter_pruning=filters)
+    )
+    assert made.status == "succeeded", made.failure
+    assert made.before and made.after and made.before.flops and made.after.flops
+    assert 0.3 < made.after.flops / made.before.flops <= 0.5
+    assert any("50% can go while no more than 1.00% of accuracy is lost" in note for note in made.notes)
 
 
 def test_stopped_early_what_is_there_is_kept(tmp_path: Path) -> None:
