@@ -97,21 +97,11 @@ def aware(*, points: float | None, shipped: bool, prunes: bool = False) -> Rule:
             return
         reader.set(path, value, "epochs", value)
 
-    adaptive = "There is no rate of compression to adapt: 8 bits are 8 bits."
-    if prunes:
-        adaptive = "How much is removed follows the algorithm's own schedule, and the best epoch after it is kept."
-    other: Rule = change(adaptive) if prunes else refuse(adaptive)
     rules: dict[str, Rule] = {
         _ABSOLUTE: degradation,
         _RELATIVE: keep(_RELATIVE),
         "maximal_total_epochs": epochs,
-        **dict.fromkeys(
-            (
-                *("initial_training_phase_epochs", "initial_compression_rate_step", "patience_epochs"),
-                *("compression_rate_step_reduction_factor", "lr_reduction_factor", "minimal_compression_rate_step"),
-            ),
-            other,
-        ),
+        **(_adaptive(shipped=shipped) if prunes else dict.fromkeys(_OF_ADAPTIVE, refuse(_NOTHING_TO_ADAPT))),
     }
 
     def mode(reader: Reader, path: str, value: JsonValue) -> None:
@@ -119,9 +109,34 @@ def aware(*, points: float | None, shipped: bool, prunes: bool = False) -> Rule:
             raise reader.bad(
                 path, f"is {fields.shown(value)}; it must be one of early_exit, adaptive_compression_level"
             )
-        if value != "early_exit":
-            other(reader, path, value)
-            return
-        reader.add(path, value, "kept")
+        if value == "early_exit":
+            reader.add(path, value, "kept")
+        elif prunes:
+            note = "More and more filters are removed while no more is lost than is accepted."
+            reader.set(path, value, f"{_LEVEL}enabled", True, "kept", note)
+        else:
+            reader.add(path, value, "refused", _NOTHING_TO_ADAPT)
 
     return section({"mode": mode, "params": section(rules)})
+
+
+# --- how much is removed, found out
+
+_LEVEL = "adaptive_compression_level."
+_NOTHING_TO_ADAPT = "There is no rate of compression to adapt: 8 bits are 8 bits."
+_OF_ADAPTIVE = (
+    *("initial_training_phase_epochs", "initial_compression_rate_step", "patience_epochs"),
+    *("compression_rate_step_reduction_factor", "lr_reduction_factor", "minimal_compression_rate_step"),
+)
+
+
+def _adaptive(*, shipped: bool) -> dict[str, Rule]:
+    """What a template's own file says of epochs was for trainings of hundreds of them."""
+    named = ("initial_compression_rate_step", "compression_rate_step_reduction_factor", "minimal_compression_rate_step")
+    longer = "Training here is shorter. Set adaptive_compression_level.patience_epochs to wait as long as that."
+    return {
+        **{name: keep(f"{_LEVEL}{name}") for name in named},
+        "patience_epochs": change(longer) if shipped else keep(f"{_LEVEL}patience_epochs"),
+        "initial_training_phase_epochs": change("The first step is trained as long as each other."),
+        "lr_reduction_factor": change(SCHEDULE),
+    }

@@ -6,7 +6,7 @@ from jobs import fields, numbers
 from jobs.errors import BadOption
 from jobs.spec import FilterPruning, NncfPruning, Options, Quantization, Sparsity, Weights
 
-_FILTERS, _ZEROS = "filter_pruning.", "sparsity."
+_FILTERS, _ZEROS, _LEVEL = "filter_pruning.", "sparsity.", "adaptive_compression_level."
 SCOPES = ("ignored.scope", f"{_FILTERS}ignored_scopes", f"{_ZEROS}ignored_scopes")
 """Settings that name operations of the model."""
 _OF_IMAGES = ("shuffle_data", "seed", "ignored.")
@@ -33,6 +33,8 @@ def settled(options: Options, warnings: list[str]) -> Options:
 
 def _in_time(options: NncfPruning, warnings: list[str]) -> NncfPruning:
     if options.algorithm == "filter_pruning":
+        if options.adaptive_compression_level.enabled:
+            return options
         return options.model_copy(
             update={"filter_pruning": _filters_in_time(options.filter_pruning, options.epochs, warnings)}
         )
@@ -76,11 +78,16 @@ def meaningless(options: Options) -> frozenset[str]:
     if not isinstance(options, NncfPruning):
         return frozenset()
     names = {one.name for one in fields.describe(NncfPruning)}
-    idle = {name for name in names if name.startswith(_ZEROS if options.algorithm == "filter_pruning" else _FILTERS)}
+    prunes = options.algorithm == "filter_pruning"
+    idle = {name for name in names if name.startswith(_ZEROS if prunes else (_FILTERS, _LEVEL))}
+    if options.adaptive_compression_level.enabled:  # it has a schedule of its own
+        idle |= {f"{_FILTERS}{name}" for name in ("pruning_init", "schedule", "num_init_steps", "pruning_steps")}
+    else:
+        idle |= {name for name in names if name.startswith(_LEVEL) and name != f"{_LEVEL}enabled"}
     if not options.enable_quantization:
         of_quantization = {one.name for one in fields.describe(Quantization)}
         idle |= {name for name in of_quantization if not name.startswith(_OF_IMAGES)} | {"quantized_epochs"}
-    if options.algorithm != "filter_pruning":
+    if not prunes:
         by_schedule = {
             "polynomial": ("power", "concave", "update_per_optimizer_step"),
             "adaptive": ("patience",),

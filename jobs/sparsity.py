@@ -20,7 +20,7 @@ from jobs.spec import Sparsity
 from jobs.training import Epoch
 
 _WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
-_PACE = 100.0
+_PACE = 10.0
 """How much further a step takes the score of a weight than a weight."""
 _STRICT = 20.0
 """Of the loss by which the share of zeros is off."""

@@ -374,6 +374,17 @@ def test_there_is_no_rate_of_compression_to_adapt() -> None:
     assert [one.fate for one in translation.rows if "accuracy" in one.path] == ["refused"] * 3 + ["kept"]
 
 
+def test_how_much_can_be_removed_is_found_out() -> None:
+    params = {"initial_compression_rate_step": 0.2, "patience_epochs": 4, "lr_reduction_factor": 0.1}
+    data = {
+        "compression": {"algorithm": "filter_pruning", "params": {"pruning_flops_target": 0.5}},
+        "accuracy_aware_training": {"mode": "adaptive_compression_level", "params": params},
+    }
+    values = compression_config.read("nncf.json", json.dumps(data), "nncf_pruning").values
+    said = {name.rpartition(".")[2]: value for name, value in values.items() if name.startswith("adaptive")}
+    assert said == {"enabled": True, "initial_compression_rate_step": 0.2, "patience_epochs": 4}
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
