@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # An index with PyTorch for processors alone, as in the Dockerfile: where the ordinary one brings CUDA, it spares 3 GB.
 TORCH_INDEX ?=
-BENCHMARKS ?= evaluation detector objects server whole_job
+BENCHMARKS ?= evaluation detector objects training pruning server whole_job
 
 .PHONY: help run test check bench lock
 
