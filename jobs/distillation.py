@@ -96,7 +96,9 @@ def share(emit: events.Emit, low: float, high: float) -> events.Emit:
 
     def part(event: events.AnyEvent) -> None:
         if isinstance(event, events.Progress):
-            done = min(1.0, event.done / event.total) if event.total else 0.0
+            done = event.share
+            if done is None:
+                done = min(1.0, event.done / event.total) if event.total else 0.0
             event = event.model_copy(update={"share": low + (high - low) * done})
         emit(event)
 

@@ -161,7 +161,7 @@ def smaller(
         lift.folded(distillation.fixed(model, shape)),
         chosen,
         ends=[(end.operation, end.port) for end in teacher.ends],
-        whole=options.ignored.scope,
+        whole=prepared.head,
         unpruned=ignored.named(prepared.model, chosen.ignored_scopes),
     )
     if chosen.pruning_flops_target is None:

@@ -1,7 +1,7 @@
 """A job from its spec to its report: read, measure, optimise, measure again, compare, save."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -120,9 +120,11 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
         method = methods.by_name(wanted.method)
         prepared = _prepared(pair, calibration)
         known = PairValidation(pair, validation, before.predictions, wanted.device, scratch)
-        options, exact = _with_head(pair, wanted, prepared.model)
+        head = settling.left_in_float(pair, wanted.options, wanted.calibrate_on, prepared.model)
+        options, exact = _with_head(wanted.options, head)
         stop = partial(stopping.asked, job_dir)
-        optimised = method.apply(replace(prepared, validation=known, stop=stop), options, stages.emit)
+        prepared = replace(prepared, validation=known, head=head, stop=stop)
+        optimised = method.apply(prepared, options, stages.emit)
         draft["applied"] = dict(optimised.applied)
         draft["config_keys"] = (*draft["config_keys"], *optimised.config_keys)
         lighter = task.thresholds.lighten(optimised.model) if task.thresholds else ()
@@ -243,18 +245,17 @@ def _prepared(pair: Pair, calibration: Decoded) -> Prepared:
     )
 
 
-def _with_head(pair: Pair, wanted: JobSpec, model: ov.Model) -> tuple[Options, tuple[str, ...]]:
+def _with_head(options: Options, head: Sequence[str]) -> tuple[Options, tuple[str, ...]]:
     """The options, with what calibration images tell nothing of left in float; and a note on that."""
-    names = settling.left_in_float(pair, wanted.options, wanted.calibrate_on, model)
-    more = [name for name in names if name not in wanted.options.ignored.scope]
+    more = [name for name in head if name not in options.ignored.scope]
     if not more:
-        return wanted.options, ()
-    ignored = wanted.options.ignored.model_copy(update={"scope": (*wanted.options.ignored.scope, *more)})
+        return options, ()
+    ignored = options.ignored.model_copy(update={"scope": (*options.ignored.scope, *more)})
     note = (
         f"{len(more)} operations after the last layer, which compare features and make scores of them, are left in"
         " float: images that calibrate are normal, and say nothing of how far an anomaly can be from them."
     )
-    return wanted.options.model_copy(update={"ignored": ignored}), (note,)
+    return options.model_copy(update={"ignored": ignored}), (note,)
 
 
 # --- answers

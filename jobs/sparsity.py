@@ -25,7 +25,7 @@ _PACE = 10.0
 _STRICT = 20.0
 """Of the loss by which the share of zeros is off."""
 _SURE = 0.5
-"""Scores at first, of the largest weights."""
+"""The score at first of a weight twice as large as usual; that of a usual one is 0."""
 
 
 def weights(model: ov.Model, spared: Collection[str] = ()) -> tuple[str, ...]:
@@ -58,7 +58,10 @@ class Sparse:
     def __init__(self, student: Lifted, names: Collection[str], options: Sparsity, epochs: int, *, found: bool) -> None:
         """`names` are those of the weights; `found` says that training finds the zeros (rb), not size."""
         self._options, self._epochs = options, epochs
-        self._masks = {name: _Mask(student.parameters[name], found) for name in names if name in student.parameters}
+        chosen = {name: student.parameters[name].detach() for name in names if name in student.parameters}
+        sizes = {name: _normed(one) for name, one in chosen.items()}
+        usual = float(torch.cat([one.ravel() for one in sizes.values()]).mean()) if sizes else 1.0
+        self._masks = {name: _Mask(one, one / usual if found else None) for name, one in sizes.items()}
         for name, mask in self._masks.items():
             parametrize.register_parametrization(student.module.graph, student.attributes[name], mask)
         scores = {f"scores of {name}": mask.scores for name, mask in self._masks.items() if mask.scores is not None}
@@ -148,23 +151,19 @@ class Sparse:
             scores = self._masks[name].scores
             if scores is not None:
                 return scores.detach().reshape(-1)
-            size = self._weights[name].detach().abs()
-            if self._options.weight_importance == "normed_abs":
-                size = size / size.norm().clamp_min(1e-12)
-            return size.reshape(-1)
+            weight = self._weights[name].detach()
+            return (_normed(weight) if self._options.weight_importance == "normed_abs" else weight.abs()).reshape(-1)
 
 
 class _Mask(nn.Module):  # type: ignore[misc]
     """A weight with zeros. Its scores, where there are some, learn by what zeros and others do to the loss."""
 
-    def __init__(self, weight: Tensor, found: bool) -> None:
+    def __init__(self, weight: Tensor, worth: Tensor | None) -> None:
+        """`worth` is where scores begin, 1 for the usual weight."""
         super().__init__()
         self.register_buffer("kept", torch.ones_like(weight, requires_grad=False))
         self.kept: Tensor
-        self.scores: nn.Parameter | None = None
-        if found:
-            size = weight.detach().abs()
-            self.scores = nn.Parameter(_SURE / _PACE * (size / size.mean().clamp_min(1e-12) - 1))
+        self.scores = None if worth is None else nn.Parameter(_SURE / _PACE * (worth - 1))
 
     def forward(self, weight: Tensor) -> Tensor:
         if self.scores is None:
@@ -172,6 +171,11 @@ class _Mask(nn.Module):  # type: ignore[misc]
         # The choice is hard, and its gradient that of the soft one (Bengio et al. 2013).
         soft = torch.sigmoid(_PACE * self.scores)
         return weight * (self.kept + soft - soft.detach())
+
+
+def _normed(weight: Tensor) -> Tensor:
+    """Sizes, as shares of their layer's norm."""
+    return weight.abs() / weight.norm().clamp_min(1e-12)
 
 
 def _dense(student: Lifted, name: str) -> nn.Parameter:

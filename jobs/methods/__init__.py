@@ -76,6 +76,8 @@ class Prepared:
     """Names of the calibration images, for messages."""
     validation: Validation | None = None
     """None in a rehearsal, where nothing is searched for."""
+    head: tuple[str, ...] = ()
+    """Names of operations that compare features with what they were in training: each of them must still be there."""
     stop: Callable[[], bool] = lambda: False
     """Whether a person wants it to end with the best it has."""
 

@@ -8,7 +8,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from jobs import check, findings, run, spec, stopping
+from jobs import check, events, findings, run, spec, stopping
 from jobs.findings import CheckRequest
 from jobs.report import Report
 from jobs.spec import AdaptiveCompression, FilterPruning, NncfPruning, Sparsity
@@ -71,8 +71,10 @@ def test_filters_are_gone_and_the_rest_is_quantized(pruned: tuple[Path, Report])
     assert made.after.metrics["accuracy"] == 1.0, "nothing needed what is gone"
 
 
-def test_all_trainings_are_one_chart(pruned: tuple[Path, Report]) -> None:
-    _, made = pruned
+def test_all_trainings_are_one_chart_and_one_bar(pruned: tuple[Path, Report]) -> None:
+    job_dir, made = pruned
+    shares = [one.share for one in events.read_all(job_dir) if isinstance(one, events.Progress) and one.share]
+    assert shares == sorted(shares) and shares[-1] == 1.0
     assert [epoch.number for epoch in made.training] == list(range(7))
     begins = [epoch.number for epoch in made.training if epoch.loss is None]
     assert begins == [0, 2, 5], "before each stage, and before the training in 8 bits"
