@@ -196,6 +196,13 @@ def _for_pruning(spec: JobSpec, options: NncfPruning, job: Circumstances) -> Ite
         changes = {name: fields.text(target / 2)}
         yield NextStep(title=title, reason=reason, seconds=job.again, method=spec.method, set=changes)
     yield _train_longer(spec, options, job)
+    if options.algorithm == "filter_pruning" and not options.adaptive_compression_level.enabled:
+        yield NextStep(
+            title="Find out how much can go",
+            reason="Filters are removed step by step, while no more accuracy is lost than is accepted.",
+            method=spec.method,
+            set={"adaptive_compression_level.enabled": "true"},
+        )
     if options.enable_quantization:
         yield NextStep(
             title="Quantize it without pruning",
@@ -209,7 +216,9 @@ def _target(options: NncfPruning) -> tuple[str, str, str, float]:
     """What was removed: title and reason of removing less, and the setting with its value."""
     if options.algorithm != "filter_pruning":
         reason = "Half as many: the first weights to go cost hardly any accuracy, and the last cost most."
-        return "Make fewer zeros", reason, "sparsity.sparsity_target", options.sparsity.sparsity_target
+        by_steps = options.sparsity.schedule == "multistep"  # has a list of shares, and no target
+        target = 0.0 if by_steps else options.sparsity.sparsity_target
+        return "Make fewer zeros", reason, "sparsity.sparsity_target", target
     reason = "Half as many: the first to go cost hardly any accuracy, and the last cost most."
     filters = options.filter_pruning
     if filters.pruning_flops_target is not None:

@@ -251,6 +251,8 @@ def _summary(form: Form) -> str:
         del words["stat_subset_size"]
     values = {one: form.given.get(one.name, one.value) for one in (*form.of_method, *form.of_job) if one.visible}
     said = {one.name: fields.said(one, value) for one, value in values.items() if one.name in words and value}
+    if any(one.name == "adaptive_compression_level.enabled" and value == "true" for one, value in values.items()):
+        words |= {name: f"at most {words[name]}" for name in words if name.startswith("filter_pruning.")}
     if "filter_pruning.pruning_flops_target" in said:  # it wins
         said.pop("filter_pruning.pruning_target", None)
     return " · ".join(words[name].format(said[name]) for name in words if name in said)

@@ -163,10 +163,19 @@ def test_pruning_that_lost_is_advised_less_of_it(
 ) -> None:
     tried = spec_of(NncfPruning.model_validate({"epochs": 4, **options}))
     found = {step.title: step for step in verdict.advise(LOST, tried, job())}
-    assert list(found) == [title, "Train longer", "Quantize it without pruning", "Compress the weights only"]
+    adaptive = [] if "algorithm" in options else ["Find out how much can go"]
+    assert list(found) == [title, "Train longer", *adaptive, "Quantize it without pruning", "Compress the weights only"]
     assert found[title].set == change and found[title].method == "nncf_pruning"
     assert found["Train longer"].set == {"epochs": "8"}
     assert (found["Quantize it without pruning"].method, found["Quantize it without pruning"].set) == ("nncf_qat", {})
+
+
+def test_pruning_by_steps_or_as_far_as_accuracy_allows_is_advised_what_is_left() -> None:
+    steps = {"schedule": "multistep", "multistep_steps": (1,), "multistep_sparsity_levels": (0.1, 0.5)}
+    tried = spec_of(NncfPruning.model_validate({"algorithm": "rb_sparsity", "sparsity": steps}))
+    assert "Make fewer zeros" not in advise(LOST, tried)
+    tried = spec_of(NncfPruning.model_validate({"adaptive_compression_level": {"enabled": True}}))
+    assert "Find out how much can go" not in advise(LOST, tried)
 
 
 def test_pruning_alone_is_not_advised_to_quantize() -> None:

@@ -333,6 +333,8 @@ async def test_pruning_shows_the_settings_of_what_is_removed(
     assert "Share of FLOPs to remove" not in page and "fewer FLOPs" not in page
     page = plain(settle(house, visit, "method=nncf_pruning&set=filter_pruning.pruning_flops_target=", **pair).form)
     assert "30 % fewer filters · 20 epochs" in page
+    asked = "method=nncf_pruning&set=adaptive_compression_level.enabled=true"
+    assert "at most 30 % fewer FLOPs" in plain(settle(house, visit, asked, **pair).form)
 
 
 # --- what it will cost
