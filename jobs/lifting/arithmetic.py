@@ -58,9 +58,19 @@ def first(function: Callable[..., Any], **more: Any) -> Operation:
     return made
 
 
+_FAR = 1e15
+"""For an infinite value: beyond all ranges, and still a number."""
+
+
+def _divided(x: Tensor, y: Tensor) -> Tensor:
+    """Also by what a quantizer made 0: what comes of that is clipped by the next one, and has no gradient."""
+    zero = y == 0
+    return torch.where(zero, torch.sign(x.detach()) * _FAR, x / y.masked_fill(zero, 1))
+
+
 def divide(build: Builder, op: ov.Node, args: list[Value]) -> Made:
     if op.get_element_type().is_real():
-        return build.call(torch.div, *args)
+        return build.call(torch.div if isinstance(args[1], np.ndarray) else _divided, *args)
     rounding = "floor" if op.get_attributes().get("m_pythondiv", True) else "trunc"
     return build.call(torch.div, *args, rounding_mode=rounding)
 

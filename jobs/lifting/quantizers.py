@@ -1,5 +1,6 @@
 """Quantizers, whose step can be learned."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ def fake_quantize(build: Builder, op: ov.Node, args: list[Value]) -> Made:
 
 def _quantized(x: Tensor, low: Tensor, high: Tensor, out_low: Tensor, out_high: Tensor, levels: int) -> Tensor:
     inside = torch.minimum(torch.maximum(x, low), high)
-    steps = (inside - low) * ((levels - 1) / (high - low))
+    span = high - low
+    steps = (inside - low) * ((levels - 1) / span.masked_fill(span == 0, math.inf))  # of no span, all is its lower end
     # Rounding passes gradients by unchanged (Bengio et al. 2013).
     whole = steps + (torch.round(steps) - steps).detach()
     return whole * ((out_high - out_low) / (levels - 1)) + out_low

@@ -302,6 +302,7 @@ PLAIN: dict[str, Make] = {
     "symmetric": lambda x: ops.pad(x, ops.constant([0, 0, 2, 1]), ops.constant([0, 0, 1, 3]), "symmetric"),
     "fake quantize": lambda x: ops.fake_quantize(x, *map(np.float32, (-2, 2, -2, 2)), 255),
     "fake quantize to another range": lambda x: ops.fake_quantize(x, *map(np.float32, (-2, 2, 0, 1)), 16),
+    "fake quantize of no span": lambda x: ops.fake_quantize(x, *map(np.float32, (0, 0, 0, 0)), 256),
     "integers": lambda x: ops.convert(ops.add(ops.convert(x, "i64"), ops.constant(np.int64(1))), "f32"),
     "attention": lambda x: ops.scaled_dot_product_attention(x, x, x),
     "broadcast": lambda x: ops.broadcast(ops.reduce_mean(x, ops.constant([2]), True), ops.constant([2, 4, 5, 8])),
@@ -388,3 +389,22 @@ def test_gradients_where_all_is_0_are_numbers(make: Make) -> None:
     lifted.module(torch.zeros(1, 4, 3, 3))[0].sum().backward()
     (weight,) = lifted.parameters.values()
     assert weight.grad is not None and torch.isfinite(weight.grad).all()
+
+
+def test_division_by_what_a_quantizer_made_0_has_gradients() -> None:
+    """What is infinite is clipped by the next quantizer, here as there."""
+    entry = ops.parameter([1, 4, 3, 3], np.float32)
+    mixed = ops.convolution(entry, np.ones((4, 4, 1, 1), np.float32), [1, 1], [0, 0], [0, 0], [1, 1])
+    ends = list(map(np.float32, (0, 255, 0, 255)))
+    divided = ops.fake_quantize(ops.divide(mixed, ops.fake_quantize(mixed, *ends, 256)), *ends, 256)
+    model = ov.Model([divided], [entry])
+    lifted = lift.lift(model)
+    image = RNG.uniform(0.01, 0.12, (1, 4, 3, 3)).astype(np.float32)
+    image[..., 1:] *= 100
+    (found,) = lifted.module(torch.from_numpy(image))
+    found.sum().backward()
+    wanted = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(image)[0]
+    np.testing.assert_allclose(found.detach().numpy(), wanted, rtol=1e-4)
+    assert wanted.max() == 255
+    learned = [*lifted.parameters.values(), *map(lifted.step, lifted.steps)]
+    assert all(one.grad is not None and torch.isfinite(one.grad).all() for one in learned)
