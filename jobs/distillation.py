@@ -120,7 +120,7 @@ class Watch:
     """
 
     def __init__(self, prepared: Prepared, epochs: int, emit: events.Emit) -> None:
-        """`epochs` are those of all trainings, with one more before each but the first."""
+        """`epochs` are those of all trainings. The model before each is told with the number of the last one."""
         assert prepared.validation is not None
         self.epochs: list[events.Epoch] = []
         self._validation, self._most, self._emit = prepared.validation, epochs, emit
@@ -184,7 +184,7 @@ class Watch:
         return f"{before:.1%} before and {after:.1%} after, on {len(self._places)} images"
 
     def _metric(self, number: int) -> float | None:
-        return next((one.metric for one in self.epochs if one.number == number), None)
+        return next((one.metric for one in reversed(self.epochs) if one.number == number), None)
 
 
 def _known(value: float) -> float | None:

@@ -75,7 +75,10 @@ class Trial(_Event):
 
 
 class Epoch(_Event):
-    """What came of an epoch of training. Number 0 is the model before it."""
+    """What came of an epoch of training. Number 0 is the model before it.
+
+    Without a loss, it is the model before another training: made smaller or quantized since the epoch of that number.
+    """
 
     type: Literal["epoch"] = "epoch"
     number: int = Field(ge=0, le=_MOST)

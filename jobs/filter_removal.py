@@ -45,8 +45,6 @@ class _Course:
     model: ov.Model
     gone: float = 0.0
     """Share of what was to be removed that it lacks."""
-    number: int = 0
-    """Of the next epoch."""
     done: int = 0
     """Epochs."""
 
@@ -69,10 +67,9 @@ class _Course:
             progress=distillation.told(report),
             watch=self.watch.on(less, _accepting(options) if accept else None),
             stop=self.prepared.stop,
-            first=self.number,
+            first=self.done,
         )
-        self.number = trained.epochs[-1].number + 1
-        self.done += len(trained.epochs) - 1
+        self.done = trained.epochs[-1].number
         return _Staged(lift.lower(less, trained.learned), share, trained, distillation.left(student))
 
     def keep(self, staged: "_Staged") -> None:

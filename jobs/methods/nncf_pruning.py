@@ -35,7 +35,7 @@ def apply(prepared: Prepared, options: NncfPruning, emit: events.Emit) -> Optimi
     images = Images(prepared, options.images)
     if prepared.validation is None:
         return _rehearsed(prepared, options, images)
-    watch = Watch(prepared, options.epochs + _stages(options) - 1 + _quantized_epochs(options), emit)
+    watch = Watch(prepared, options.epochs + (options.quantized_epochs if options.enable_quantization else 0), emit)
     part = distillation.share(emit, 0.0, _FLOAT if options.enable_quantization else 1.0)
     if options.algorithm == "filter_pruning":
         made = filter_removal.remove(prepared, options, images, watch, part)
@@ -58,11 +58,6 @@ def apply(prepared: Prepared, options: NncfPruning, emit: events.Emit) -> Optimi
 def _stages(options: NncfPruning) -> int:
     """How many trainings there are before quantization, at most; zeros come and go within one."""
     return len(filter_removal.stages(options)) if options.algorithm == "filter_pruning" else 1
-
-
-def _quantized_epochs(options: NncfPruning) -> int:
-    """With the one that is the model before."""
-    return options.quantized_epochs + 1 if options.enable_quantization else 0
 
 
 # --- zeros
@@ -134,7 +129,7 @@ def _quantized(
         watch=watch.on(quantized.model, options),
         stop=prepared.stop,
         after_step=sparsity.hold(student, zeros),
-        first=watch.epochs[-1].number + 1,
+        first=watch.epochs[-1].number,
     )
     harm = watch.harm(trained)
     model = quantized.model if harm else lift.lower(quantized.model, trained.learned)
@@ -219,7 +214,8 @@ def _larger(one: Load, other: Load) -> Load:
 
 def cost(optimised: Optimised, options: NncfPruning, *, calibration: int, validation: int) -> Cost:
     """By what a step took in the rehearsal, if no epoch is spared."""
-    epochs = options.epochs + _stages(options) - 1 + _quantized_epochs(options)
+    again = options.quantized_epochs + 1 if options.enable_quantization else 0  # and the model before is measured
+    epochs = options.epochs + _stages(options) - 1 + again
     found = distillation.cost(optimised.load, options, epochs=epochs, calibration=calibration, validation=validation)
     images = min(options.stat_subset_size, calibration) if options.enable_quantization else 0
     return replace(found, calibrated=2 * images)
