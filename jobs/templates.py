@@ -179,6 +179,10 @@ def _place(parameter: Parameter, plain: Sequence[str]) -> tuple[bool, int]:
     return True, _ORDER.index(parameter.group) if parameter.group in _ORDER else len(_ORDER)
 
 
+_ANOMALY = {"learning_rate": 5e-4, "epochs": 30}
+"""Where features are compared, every difference counts, and normal images are few: larger steps, and more of them."""
+
+
 def _said_by_otx(template: Template, method: str) -> dict[str, _Value]:
     """Parameters of a template that win over its files, as OTX's code lets them.
 
@@ -189,7 +193,9 @@ def _said_by_otx(template: Template, method: str) -> dict[str, _Value]:
         batch = _parameter(template, "learning_parameters", "batch_size", "train_batch_size")
         quantizes = _parameter(template, _NNCF, "enable_quantization") if method == "nncf_pruning" else None
         found = {"batch_size": batch, "enable_quantization": quantizes}
-        return {name: _Value(value, "configuration.yaml") for name, value in found.items() if value is not None}
+        said = {name: _Value(value, "configuration.yaml") for name, value in found.items() if value is not None}
+        ours = _ANOMALY if method == "nncf_qat" and template.task.startswith("anomaly") else {}
+        return {**said, **{name: _Value(value, _OURS) for name, value in ours.items()}}
     told = template.configuration.groups.get("pot_parameters")
     if told is None or not _is_pot(method):
         return {}

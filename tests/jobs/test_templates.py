@@ -436,6 +436,13 @@ def test_training_has_its_batch_from_otx_its_file_for_nncf_and_the_rest_of_its_o
     assert isinstance(options, NncfQat) and (options.epochs, options.batch_size) == (3, 4)
 
 
+def test_training_goes_faster_where_features_are_compared() -> None:
+    found = {one.name: one for one in templates.parameters(templates.load("anomaly_detection", "generic"), "nncf_qat")}
+    assert (found["learning_rate"].value, found["learning_rate"].source) == ("0.0005", "OTX Web")
+    options = templates.resolve(templates.load("anomaly_detection", "padim"), "nncf_qat", given={"epochs": "4"}).options
+    assert isinstance(options, NncfQat) and (options.learning_rate, options.epochs) == (5e-4, 4)
+
+
 def test_training_takes_no_file_of_pot() -> None:
     with pytest.raises(BadConfig, match="is a configuration of POT") as caught:
         templates.resolve(template(), "nncf_qat", config=pot(preset="mixed"))
