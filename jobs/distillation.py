@@ -87,6 +87,7 @@ def plan(options: Options) -> "Plan":
         warm_up=options.learning_rate_warmup_iters,
         weight_decay=options.weight_decay,
         patience=options.early_stop_patience,
+        augmentation=options.augmentation,
         seed=options.seed,
     )
 
@@ -199,6 +200,7 @@ def applied(options: Options, trained: "Trained", best: int) -> dict[str, str]:
     """Settings of the training as they were used."""
     values = {name: getattr(options, name) for name in _OF_TRAINING}
     said = {name: f"{value:g}" for name, value in values.items() if value is not None}
+    said["augmentation"] = str(options.augmentation).lower()
     return {**said, "epochs_trained": str(trained.epochs[-1].number), "best_epoch": str(best)}
 
 

@@ -89,7 +89,7 @@ _GROUPS = {
     **dict.fromkeys(("drop_type", "convert_to_mixed_preset", "tune_hyperparams"), "Search"),
     **dict.fromkeys(("metric_subset_ratio", "ranking_subset_size", "annotation_free"), "Search"),
     "use_prev_if_drop_increase": "Search",
-    **dict.fromkeys(("quantized_epochs", "learning_rate_warmup_iters", "weight_decay"), "Training"),
+    **dict.fromkeys(("quantized_epochs", "learning_rate_warmup_iters", "weight_decay", "augmentation"), "Training"),
     "maximal_absolute_accuracy_degradation": "Training",
     "maximal_relative_accuracy_degradation": "Training",
     **dict.fromkeys(("ratio", "group_size", "awq", "scale_estimation"), "4-bit weights"),

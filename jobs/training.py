@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from jobs import augmentation
 from jobs.distances import Distances
 from jobs.errors import BadOutputs
 from jobs.lift import Learned, Lifted
@@ -57,6 +58,8 @@ class Plan:
     patience: int = 0
     """Epochs without a gain after which it ends; 0 for none."""
     seed: int = 0
+    augmentation: bool = False
+    """Whether images train a little otherwise each time."""
     falls: bool = True
     """Whether the rate falls to 0 in the end: not where another training follows."""
 
@@ -220,7 +223,9 @@ class _Training:
             chosen = order[start : start + self._plan.batch]
             self._optimizer.zero_grad()
             for part in _parts(chosen, self._batch):
-                loss = self._loss(self._on(part)) * (len(part) / len(chosen))
+                batch = self._on(part)
+                batch = augmentation.changed(batch) if self._plan.augmentation else batch
+                loss = self._loss(batch) * (len(part) / len(chosen))
                 if not math.isfinite(loss.item()):
                     raise Diverged(f"The loss is no number at step {start // self._plan.batch + 1} of epoch {number}.")
                 loss.backward()
