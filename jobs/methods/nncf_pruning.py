@@ -9,17 +9,14 @@ end; and no labels are needed.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import openvino as ov
 
 from jobs import complexity, distillation, events, filter_removal, ignored, nncf_groups, numbers, optional_torch
 from jobs.distillation import Images, Watch
-from jobs.methods import Cost, Load, Method, Optimised, Prepared, pot_default
+from jobs.methods import Cost, Load, Method, Optimised, Prepared, nncf_qat, pot_default
 from jobs.spec import Ignored, NncfPruning
 
-if TYPE_CHECKING:
-    from jobs.training import Plan
 _FLOAT = 0.7
 """Of the work, the training before quantization."""
 
@@ -73,7 +70,7 @@ def _with_zeros(prepared: Prepared, options: NncfPruning, images: Images, watch:
     sparse = sparsity.Sparse(student, names, options.sparsity, options.epochs, found=options.algorithm == "rb_sparsity")
     told = watch.on(model)
 
-    def choose(epoch: "training.Epoch", learned: "Callable[[], lift.Learned]") -> str:
+    def choose(epoch: training.Epoch, learned: Callable[[], lift.Learned]) -> str:
         said = told(epoch, learned)
         sparse.after_epoch(epoch, epoch.number)
         return said
@@ -113,37 +110,25 @@ def _quantized(
     prepared: Prepared, options: NncfPruning, images: Images, made: Optimised, watch: Watch, emit: events.Emit
 ) -> Optimised:
     """What was made in 8 bits, trained once more; its zeros stay."""
-    from jobs import lift, sparsity, training
-
-    quantized = pot_default.quantize(
-        replace(prepared, model=made.model), options, lambda event: None, float_weights=True
-    )
-    student, teacher = distillation.lifted(quantized.model, prepared.model, images[0].shape, options.ignored.scope)
-    zeros = () if options.algorithm == "filter_pruning" else _sparse_names(prepared, options, made.model)
-    trained = training.train(
-        student,
-        teacher,
+    now = replace(prepared, model=made.model)
+    quantized = pot_default.quantize(now, options, lambda event: None, float_weights=True)
+    taught = nncf_qat.teach(
+        quantized,
+        prepared,
+        options,
         images,
-        _quantized_plan(options),
-        progress=distillation.told(emit),
-        watch=watch.on(quantized.model, options),
-        stop=prepared.stop,
-        after_step=sparsity.hold(student, zeros),
+        watch,
+        replace(distillation.plan(options), epochs=options.quantized_epochs),
+        emit,
+        zeros=() if options.algorithm == "filter_pruning" else _sparse_names(prepared, options, made.model),
         first=watch.epochs[-1].number,
     )
-    harm = watch.harm(trained)
-    model = quantized.model if harm else lift.lower(quantized.model, trained.learned)
-    nncf_groups.store_weights(model)
     return replace(
         made,
-        model=model,
+        model=taught.model,
         applied={**_without_others(quantized.applied), **made.applied, "quantizers": str(quantized.quantizers)},
-        notes=(*made.notes, *quantized.notes, *distillation.notes(trained, harm)),
+        notes=(*dict.fromkeys((*made.notes, *quantized.notes, *taught.notes)),),
     )
-
-
-def _quantized_plan(options: NncfPruning) -> "Plan":
-    return replace(distillation.plan(options), epochs=options.quantized_epochs)
 
 
 # --- what is said of it
@@ -173,12 +158,8 @@ def _removed(prepared: Prepared, model: ov.Model, shape: Sequence[int], options:
     if options.algorithm != "filter_pruning":
         return ()
     flops, less = (complexity.total(distillation.fixed(one, shape)) for one in (prepared.model, model))
-    return (
-        (
-            f"Filters were removed until {1 - less / flops:.0%} of the FLOPs were gone: {numbers.flops(flops)} before,"
-            f" {numbers.flops(less)} after."
-        ),
-    )
+    gone = f"Filters were removed until {1 - less / flops:.0%} of the FLOPs were gone"
+    return (f"{gone}: {numbers.flops(flops)} before, {numbers.flops(less)} after.",)
 
 
 # --- what it asks for

@@ -8,18 +8,21 @@ Known to be otherwise than in NNCF 2: quantizers lie where OpenVINO's backend pu
 part of the weights before, so there is nothing to adapt; and what trains is the loss to the float model.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import openvino as ov
 
 from jobs import distillation, events, ignored, nncf_groups, optional_torch
 from jobs.distillation import Images, Watch
-from jobs.methods import Array, Cost, Method, Optimised, Prepared, pot_default
+from jobs.methods import Cost, Method, Optimised, Prepared, pot_default
 from jobs.methods.pot_default import Quantized
 from jobs.spec import NncfQat
+from jobs.spec import Trained as Options
 
 if TYPE_CHECKING:
-    from jobs.lift import Lifted
+    from jobs.training import Plan, Trained
 
 _CALIBRATING = 0.05
 """Of the work, for a bar that goes up once."""
@@ -30,53 +33,91 @@ def apply(prepared: Prepared, options: NncfQat, emit: events.Emit) -> Optimised:
     ignored.require(prepared.model, options.ignored)
     calibrating = distillation.share(emit, 0.0, _CALIBRATING)
     quantized = pot_default.quantize(prepared, options, calibrating, float_weights=True)
-    optional_torch.want()
-    from jobs import lift, training  # PyTorch takes seconds to import, and only what trains needs it
-
+    optional_torch.want()  # PyTorch takes seconds to import, and only what trains needs it
     images = Images(prepared, options.images)
-    student, teacher = distillation.lifted(
-        quantized.model, prepared.model, images[0].shape, frozen=options.ignored.scope
-    )
     if prepared.validation is None:
-        return _rehearsed(prepared, options, quantized, student, teacher, images)
+        return _rehearsed(prepared, options, quantized, images)
     watch = Watch(prepared, options.epochs, emit)
-    report = distillation.share(emit, _CALIBRATING, 1.0)
-    trained = training.train(
-        student,
-        teacher,
+    taught = teach(
+        quantized,
+        prepared,
+        options,
         images,
+        watch,
         distillation.plan(options),
-        progress=lambda done, total: report(events.Progress(done=done, total=total)),
-        watch=watch.on(quantized.model, options),
-        stop=prepared.stop,
+        distillation.share(emit, _CALIBRATING, 1.0),
     )
-    harm = watch.harm(trained)
-    model = quantized.model.clone() if harm else lift.lower(quantized.model, trained.learned)
-    nncf_groups.store_weights(model)
     return Optimised(
-        model=model,
+        model=taught.model,
         applied={
             **quantized.applied,
-            **distillation.applied(options, trained, 0 if harm else trained.best.number),
+            **distillation.applied(options, taught.trained, taught.kept),
             "quantizers": str(quantized.quantizers),
         },
         config_keys=ignored.keys(prepared.model, options.ignored),
-        notes=(*quantized.notes, *distillation.notes(trained, harm), *distillation.left(student)),
+        notes=(*quantized.notes, *taught.notes),
         training=tuple(watch.epochs),
     )
 
 
-def _rehearsed(
-    prepared: Prepared,
-    options: NncfQat,
+@dataclass(frozen=True)
+class Taught:
+    """A quantized model that was trained."""
+
+    model: ov.Model
+    """With weights in 8 bits; the one before where training did harm."""
+    trained: "Trained"
+    kept: int
+    """Number of the epoch that it is of."""
+    notes: tuple[str, ...]
+
+
+def teach(
     quantized: Quantized,
-    student: "Lifted",
-    teacher: "Lifted",
-    images: Sequence[Array],
-) -> Optimised:
+    prepared: Prepared,
+    options: Options,
+    images: Images,
+    watch: Watch,
+    plan: "Plan",
+    emit: events.Emit,
+    *,
+    zeros: Collection[str] = (),
+    first: int = 0,
+) -> Taught:
+    """Train a quantized model to say what the original says; the zeros of weights called `zeros` stay.
+
+    Epochs are numbered from `first` on. Raises UnsupportedModel where nothing can be trained.
+    """
+    from jobs import lift, sparsity, training
+
+    student, teacher = distillation.lifted(
+        quantized.model, prepared.model, images[0].shape, frozen=options.ignored.scope
+    )
+    trained = training.train(
+        student,
+        teacher,
+        images,
+        plan,
+        progress=distillation.told(emit),
+        watch=watch.on(quantized.model, options),
+        stop=prepared.stop,
+        after_step=sparsity.hold(student, zeros),
+        first=first,
+    )
+    harm = watch.harm(trained)
+    model = quantized.model.clone() if harm else lift.lower(quantized.model, trained.learned)
+    nncf_groups.store_weights(model)
+    kept = trained.epochs[0].number if harm else trained.best.number
+    return Taught(model, trained, kept, (*distillation.notes(trained, harm), *distillation.left(student)))
+
+
+def _rehearsed(prepared: Prepared, options: NncfQat, quantized: Quantized, images: Images) -> Optimised:
     """Nothing is learned of three images; what a step asks for is measured."""
     from jobs import lift, training
 
+    student, teacher = distillation.lifted(
+        quantized.model, prepared.model, images[0].shape, frozen=options.ignored.scope
+    )
     asked = training.load(student, teacher, images, distillation.plan(options))
     model = lift.lower(quantized.model, student.learned())
     nncf_groups.store_weights(model)
