@@ -41,6 +41,7 @@ def divide(
     shuffle: bool = True,
     validation: int | None = None,
     calibrates: bool = True,
+    enough: int | None = None,
     may_calibrate: Callable[[Any], bool] = lambda target: True,
 ) -> Division:
     """Images to calibrate with, at most `calibration`, and images to measure with, at most `validation`.
@@ -48,7 +49,8 @@ def divide(
     The dataset's own splits are followed: train calibrates; val measures, test when there is no val. What is missing is
     held out from the other, every label in proportion, and drawn by `seed`. Where nothing `calibrates`, the same images
     measure as if it did, since only results on the same images can be compared. An image calibrates only if its target
-    `may_calibrate`. Raises NotEnoughImages.
+    `may_calibrate`. It is said where there are fewer of these than `enough`, else `calibration`.
+    Raises NotEnoughImages.
     """
     notes: list[str] = []
     train, measured = _parts(dataset, calibration, seed, notes, may_calibrate)
@@ -74,9 +76,10 @@ def divide(
         )
     if not calibrates:
         return _without_calibration(train, measured, measurable, held_out=bool(notes))
-    if len(drawn) < calibration:
+    wanted = calibration if enough is None else enough
+    if len(drawn) < wanted:
         verb = "calibrates" if len(drawn) == 1 else "calibrate"
-        notes.append(f"{count(len(drawn), 'image')} {verb}; {calibration} were asked for.")
+        notes.append(f"{count(len(drawn), 'image')} {verb}; {wanted} were asked for.")
     spare, unmeasured = len(train) - len(drawn) - copies, measurable - len(measured)
     return Division(tuple(drawn), tuple(measured), tuple(notes), spare, unmeasured)
 

@@ -76,6 +76,7 @@ def open_pair(spec: JobSpec, job_dir: Path, scratch: Path) -> Pair:
         shuffle=spec.options.shuffle_data,
         validation=spec.validation_images,
         calibrates=spec.options.calibrates,
+        enough=spec.options.stat_subset_size,
         may_calibrate=partial(may_calibrate, task, spec.calibrate_on),
     )
     return Pair(task, imported, settings, entry, dataset, bound, division)

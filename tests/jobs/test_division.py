@@ -190,3 +190,9 @@ def test_those_that_may_are_held_out_where_training_has_none(make: "Make") -> No
 def test_images_none_of_which_may_calibrate_are_refused(make: "Make") -> None:
     with pytest.raises(NotEnoughImages):
         divide(make({("train", A): 9, ("test", A): 9}), calibration=9, may_calibrate=lambda target: target == B)
+
+
+def test_images_to_train_with_may_be_as_few_as_there_are(make: Make) -> None:
+    content = {("train", A): 20, ("val", A): 5}
+    assert not divide(make(content), calibration=2000, enough=20).notes
+    assert "20 images calibrate; 30 were asked for." in divide(make(content), calibration=2000, enough=30).notes
