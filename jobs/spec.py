@@ -410,9 +410,10 @@ class Trained(Quantization):
         default=0.0, ge=0, le=1, title="Weight decay", description="pulls weights towards 0 at each step"
     )
     augmentation: bool = Field(
-        default=True,
+        default=False,
         title="Augmentation",
-        description="each image trains moved, zoomed, lighter or darker, a little otherwise in each epoch",
+        description="each image trains moved, zoomed, lighter or darker, a little otherwise in each epoch: for few"
+        " images, but not for anomalies, since a changed image is one",
     )
     early_stop_patience: int = Field(
         default=0, ge=0, title="Patience", description="ends after so many epochs without a gain; 0 goes on to the last"

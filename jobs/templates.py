@@ -180,7 +180,12 @@ def _place(parameter: Parameter, plain: Sequence[str]) -> tuple[bool, int]:
 
 
 _ANOMALY = {"learning_rate": 5e-4, "epochs": 30}
-"""Where features are compared, every difference counts, and normal images are few: larger steps, and more of them."""
+_TRAINING: Mapping[str, Mapping[str, float]] = {
+    "instance_segmentation": {"epochs": 30},
+    **dict.fromkeys(("anomaly_classification", "anomaly_detection", "anomaly_segmentation"), _ANOMALY),
+}
+"""By the task, what its samples needed. Masks take longer to learn than classes; where features are compared, every
+difference counts, and normal images are few: larger steps, and more of them."""
 
 
 def _said_by_otx(template: Template, method: str) -> dict[str, _Value]:
@@ -194,7 +199,7 @@ def _said_by_otx(template: Template, method: str) -> dict[str, _Value]:
         quantizes = _parameter(template, _NNCF, "enable_quantization") if method == "nncf_pruning" else None
         found = {"batch_size": batch, "enable_quantization": quantizes}
         said = {name: _Value(value, "configuration.yaml") for name, value in found.items() if value is not None}
-        ours = _ANOMALY if method == "nncf_qat" and template.task.startswith("anomaly") else {}
+        ours = _TRAINING.get(template.task, {}) if method == "nncf_qat" else {}
         return {**said, **{name: _Value(value, _OURS) for name, value in ours.items()}}
     told = template.configuration.groups.get("pot_parameters")
     if told is None or not _is_pot(method):
