@@ -31,7 +31,7 @@ def apply(prepared: Prepared, options: NncfPruning, emit: events.Emit) -> Optimi
     optional_torch.want()
     images = Images(prepared, options.images)
     if prepared.validation is None:
-        return _rehearsed(prepared, options, images)
+        return _rehearsed(prepared, options, images, emit)
     watch = Watch(prepared, options.epochs + (options.quantized_epochs if options.enable_quantization else 0), emit)
     part = distillation.share(emit, 0.0, _FLOAT if options.enable_quantization else 1.0)
     if options.algorithm == "filter_pruning":
@@ -165,7 +165,7 @@ def _removed(prepared: Prepared, model: ov.Model, shape: Sequence[int], options:
 # --- what it asks for
 
 
-def _rehearsed(prepared: Prepared, options: NncfPruning, images: Images) -> Optimised:
+def _rehearsed(prepared: Prepared, options: NncfPruning, images: Images, emit: events.Emit) -> Optimised:
     """Nothing is learned of three images; what a step asks for is measured on the model while it is whole."""
     from jobs import lift, training
 
@@ -177,7 +177,7 @@ def _rehearsed(prepared: Prepared, options: NncfPruning, images: Images) -> Opti
     made = Optimised(model=model, applied=_applied(options), notes=notes, load=load)
     if not options.enable_quantization:
         return made
-    quantized = pot_default.quantize(replace(prepared, model=model), options, lambda event: None, float_weights=True)
+    quantized = pot_default.quantize(replace(prepared, model=model), options, emit, float_weights=True)
     student, teacher = distillation.lifted(quantized.model, prepared.model, shape, options.ignored.scope)
     load = _larger(load, training.load(student, teacher, images, plan))
     nncf_groups.store_weights(quantized.model)

@@ -95,7 +95,7 @@ def test_a_templates_own_file_counts_but_for_its_bound_on_epochs(path: str) -> N
     template = templates.load(*path.split("/"))
     options = templates.resolve(template, "nncf_qat").options
     assert isinstance(options, NncfQat)
-    assert options.epochs == (30 if path.startswith("anomaly") else NncfQat().epochs)
+    assert options.epochs == (30 if path.startswith(("anomaly", "instance")) else NncfQat().epochs)
     found = {name: one.value for one in templates.parameters(template, "nncf_qat") if (name := one.name) in QAT[path]}
     assert float(found["stat_subset_size"] if "stat_subset_size" in found else 300) == options.stat_subset_size
     assert options.ignored.scope == QAT[path].get("ignored.scope", ())
