@@ -98,6 +98,8 @@ def remove(prepared: Prepared, options: NncfPruning, images: Images, watch: Watc
 def _by_schedule(course: _Course) -> Optimised:
     """Less and less, as the schedule has it."""
     notes, planned = list[str](), stages(course.options)
+    whole, shape = course.model, course.images[0].shape
+    smaller(course.prepared, course.options, whole, shape, target(course.options))  # refused now, not after epochs
     for place, stage in enumerate(planned):
         last = place == len(planned) - 1
         made = course.stage(stage.level * target(course.options), stage.epochs, falls=last)

@@ -127,7 +127,8 @@ def test_stopped_early_what_is_there_is_kept(tmp_path: Path) -> None:
 
 def test_too_much_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     made = run.run(job(tmp_path, filter_pruning=FilterPruning(pruning_flops_target=0.99)))
-    assert made.failure and "of the FLOPs can be removed" in made.failure.message and made.failure.hint
+    assert made.failure and made.failure.hint and not made.training
+    assert "of the FLOPs can be removed" in made.failure.message and "At most 0%" not in made.failure.message
 
 
 def test_a_model_of_which_nothing_can_go(tmp_path: Path) -> None:
