@@ -181,7 +181,7 @@ class _Walk:
                 made = _unknown(self, op, args)
             else:
                 made = rule(self, op, args)
-            if before & self._seen or kind in _LAYERS:
+            if before & self._seen or kind in LAYERS:
                 self._seen.add(name)
         self.axes |= {(name, port): axes for port, axes in enumerate(made)}
 
@@ -613,10 +613,11 @@ _EACH = (
     *("Cos", "Tan", "Atan", "Round", "Convert", "Relu", "Sigmoid", "Tanh", "Mish", "SoftPlus", "SoftSign", "Elu"),
     *("Selu", "Clamp", "Swish", "HSwish", "HSigmoid", "HardSigmoid", "Gelu", "FakeQuantize"),
 )
-_LAYERS = (
+LAYERS = (
     *("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData"),
     "MatMul",
 )
+"""Kinds of operations that have weights."""
 _RULES: Mapping[str, _Rule] = {
     **dict.fromkeys(_EACH, _each),
     **dict.fromkeys(("Convolution", "ConvolutionBackpropData"), _convolution),

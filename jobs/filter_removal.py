@@ -154,7 +154,7 @@ def smaller(
     from jobs import lift, pruning
 
     chosen = options.filter_pruning
-    _, teacher = distillation.lifted(model, prepared.model, shape, options.ignored.scope)
+    teacher = lift.lift(lift.folded(distillation.fixed(prepared.model, shape)))
     found = pruning.Pruning(
         model,
         lift.folded(distillation.fixed(model, shape)),

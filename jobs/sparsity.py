@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from jobs import compression_schedule
+from jobs.channels import LAYERS
 from jobs.lift import Lifted
 from jobs.lifting import convolutions
 from jobs.spec import Sparsity
 from jobs.training import Epoch
 
-_WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
 _PACE = 10.0
 """How much further a step takes the score of a weight than a weight."""
 _STRICT = 20.0
@@ -32,7 +32,7 @@ def weights(model: ov.Model, spared: Collection[str] = ()) -> tuple[str, ...]:
     """Names of the constants that convolutions and products weigh with, but for operations that are spared."""
     found: dict[str, None] = {}
     for op in model.get_ordered_ops():
-        if op.get_type_name() not in _WEIGHTED or op.get_friendly_name() in spared:
+        if op.get_type_name() not in LAYERS or op.get_friendly_name() in spared:
             continue
         for place in (0, 1) if op.get_type_name() == "MatMul" else (1,):
             if (weight := convolutions.weight_of(op, place)) is not None:
