@@ -58,7 +58,7 @@ LR_CONFIG: dict[str, Rule] = {
     ),
 }
 BEST = "The best epoch is kept, by the loss on images that train nothing."
-MULTIPLIER = "Steps of quantizers learn at a rate of their own, 10 times that of the weights."
+MULTIPLIER = "Steps of quantizers learn at a rate of their own, 3 times that of the weights."
 
 
 ADAPTATION = section(
