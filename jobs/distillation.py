@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, overload
 
 import openvino as ov
 
-from jobs import events
+from jobs import events, withheld
 from jobs.methods import Array, Cost, Load, Prepared
 from jobs.spec import Trained as Options
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _WATCHED = 200
 """Images on which an epoch's accuracy is shown."""
-_HELD_OUT, _HELD_OUT_MOST = 8, 256
 _FORWARD = 0.4
 """Of a step's time, what an image costs that trains nothing."""
 _OF_TRAINING = (
@@ -180,7 +179,7 @@ class Watch:
         Few images held out can say that the outputs have come nearer while the answers went astray.
         """
         before, after = self._metric(trained.epochs[0].number), self._metric(trained.best.number)
-        if before is None or after is None or (after >= before if self._higher_is_better else after <= before):
+        if before is None or after is None or self._lost(after) <= self._lost(before):
             return ""
         return f"{before:.1%} before and {after:.1%} after, on {len(self._places)} images"
 
@@ -243,7 +242,7 @@ def cost(asked: Load | None, options: Options, *, epochs: int, calibration: int,
     seconds, memory = 0.0, 0
     if asked is not None:
         images = min(options.images, calibration)
-        held = min(_HELD_OUT_MOST, images // _HELD_OUT)
+        held = withheld.count(images)
         seconds = asked.seconds * ((images - held) * epochs + _FORWARD * held * (epochs + 1))
         needed = asked.fixed_bytes + asked.image_bytes * min(asked.batch, images)
         memory = max(0, needed - asked.rehearsed_bytes)

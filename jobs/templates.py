@@ -44,6 +44,10 @@ class Resolved:
 
 # --- the method's parameters
 
+_PLAIN_OF_TRAINING = (
+    *("epochs", "train_images", "batch_size", "learning_rate", "early_stop_patience"),
+    *("preset", "ignored.scope", "ignored.operations"),
+)
 _PLAIN: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("pot_default", "pot_accuracy_aware"),
@@ -59,29 +63,13 @@ _PLAIN: Mapping[str, tuple[str, ...]] = {
         ),
     ),
     "weights": ("mode", "ignored.scope", "ignored.operations"),
-    "nncf_qat": (
-        "epochs",
-        "train_images",
-        "batch_size",
-        "learning_rate",
-        "early_stop_patience",
-        "preset",
-        "ignored.scope",
-        "ignored.operations",
-    ),
+    "nncf_qat": _PLAIN_OF_TRAINING,
     "nncf_pruning": (
         "algorithm",
         "filter_pruning.pruning_flops_target",
         "sparsity.sparsity_target",
         "enable_quantization",
-        "epochs",
-        "train_images",
-        "batch_size",
-        "learning_rate",
-        "early_stop_patience",
-        "preset",
-        "ignored.scope",
-        "ignored.operations",
+        *_PLAIN_OF_TRAINING,
     ),
 }
 """What most people look at, by the method, in this order."""

@@ -17,16 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from jobs import augmentation
+from jobs import augmentation, withheld
 from jobs.distances import Distances
 from jobs.errors import BadOutputs
 from jobs.lift import Learned, Lifted
 from jobs.methods import Load
 from jobs.predictions import Array
 
-_HELD_OUT = 8
-"""One image of so many trains nothing."""
-_HELD_OUT_MOST = 256
 _STEP_RATE = 3.0
 """How much faster the logarithms of quantizers' steps learn than weights: theirs is a relative change."""
 _LARGEST_GRADIENT = 10.0
@@ -157,17 +154,12 @@ def train(
 
 def steps(images: int, plan: Plan) -> int:
     """Of an epoch with so many images."""
-    return max(1, math.ceil((images - _held_out(images)) / plan.batch))
+    return max(1, math.ceil((images - withheld.count(images)) / plan.batch))
 
 
 def load(student: Lifted, teacher: Lifted, images: Images, plan: Plan) -> Load:
     """What a step asks for, measured on the images there are; nothing is learned."""
     return _Training(student, teacher, images, plan).load()
-
-
-def _held_out(images: int) -> int:
-    """How many of so many train nothing."""
-    return min(_HELD_OUT_MOST, max(1, images // _HELD_OUT)) if images > 1 else 0
 
 
 def _last_gain(epochs: Sequence[Epoch]) -> int:
@@ -194,7 +186,7 @@ class _Training:
         self._images, self._plan = images, plan
         self._after_step, self._extra = after_step, extra
         order = np.random.default_rng(plan.seed).permutation(len(images))
-        held = _held_out(len(images))
+        held = withheld.count(len(images))
         self._held, self._training = order[: max(1, held)], order[held:]
         self._forward: tuple[_Forward, _Forward] = (self._student, self._teacher)
         two = self._on(order[:2])

@@ -19,7 +19,6 @@ from jobs.tasks import Array, Bound, Marks, Metric, Prediction, Scores, Size, Ta
 
 _ACCURACY = Metric("accuracy", "Accuracy")
 _METRICS = (_ACCURACY, Metric("top5", "Top-5 accuracy"), Metric("f1_macro", "Macro F1"), Metric("auroc", "AUROC"))
-# What OTX's models give besides the scores, for explanations.
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,6 @@ def bind(model: ov.Model, settings: Mapping[str, str], dataset: Dataset) -> Boun
     if several and not _flag(settings, "multilabel"):
         notes = (*notes, f"Images have several labels, so each class is yes or no, from a score of {threshold:g} on.")
     shown = names or labels.named_by_dataset(dataset.labels, places, count)
-    read = partial(_read, squash=_squash(model, output, multilabel=multilabel))
     read = partial(_read, squash=_squash(model, output, multilabel=multilabel))
     return Bound((output,), shown, places, read, notes, multilabel, threshold)
 
