@@ -48,8 +48,13 @@ class _Course:
     done: int = 0
     """Epochs."""
 
-    def stage(self, share: float, epochs: int, *, accept: bool = False, falls: bool = True) -> "_Staged":
-        """Train without a share of the filters or FLOPs. Nothing is kept of it yet."""
+    def stage(
+        self, share: float, epochs: int, *, accepting: NncfPruning | None = None, falls: bool = True
+    ) -> "_Staged":
+        """Train without a share of the filters or FLOPs; it ends early at a loss that `accepting` accepts.
+
+        Nothing is kept of it yet.
+        """
         from jobs import lift, training
 
         options, shape = self.options, self.images[0].shape
@@ -65,7 +70,7 @@ class _Course:
             self.images,
             replace(plan, epochs=epochs, warm_up=0 if self.done else plan.warm_up, falls=falls),
             progress=distillation.told(report),
-            watch=self.watch.on(less, _accepting(options) if accept else None),
+            watch=self.watch.on(less, accepting),
             stop=self.prepared.stop,
             first=self.done,
         )
@@ -102,11 +107,15 @@ def _by_schedule(course: _Course) -> Optimised:
     smaller(course.prepared, course.options, whole, shape, target(course.options))  # refused now, not after epochs
     for place, stage in enumerate(planned):
         last = place == len(planned) - 1
-        made = course.stage(stage.level * target(course.options), stage.epochs, falls=last)
+        # Where it is quantized after that, only the training then is the end.
+        accepting = course.options if last and not course.options.enable_quantization else None
+        made = course.stage(stage.level * target(course.options), stage.epochs, accepting=accepting, falls=last)
         course.keep(made)
         if made.trained.ended and not last:
             notes.append(f"It ended before all was removed: {made.trained.ended}")
             break
+        if made.trained.ended:
+            notes.append(f"Training ended in epoch {course.done}: {made.trained.ended}")
     applied = {"epochs_trained": str(course.done), "best_epoch": str(made.trained.best.number)}
     return Optimised(model=course.model, applied=applied, notes=(*notes, *made.left))
 
@@ -127,7 +136,7 @@ def _as_far_as_it_goes(course: _Course) -> Optimised:
     while step >= adaptive.minimal_compression_rate_step and course.gone < most and course.done < options.epochs:
         epochs = min(adaptive.patience_epochs, options.epochs - course.done)
         try:
-            made = course.stage(min(most, course.gone + step), epochs, accept=True)
+            made = course.stage(min(most, course.gone + step), epochs, accepting=_accepting(options))
         except BadOption:  # no filters are left to go so far
             step *= adaptive.compression_rate_step_reduction_factor
             continue

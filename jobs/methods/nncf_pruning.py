@@ -68,12 +68,12 @@ def _with_zeros(prepared: Prepared, options: NncfPruning, images: Images, watch:
     student, teacher = distillation.lifted(model, prepared.model, images[0].shape, options.ignored.scope)
     names = _sparse_names(prepared, options, model)
     sparse = sparsity.Sparse(student, names, options.sparsity, options.epochs, found=options.algorithm == "rb_sparsity")
-    told = watch.on(model)
+    told = watch.on(model, None if options.enable_quantization else options)
 
     def choose(epoch: training.Epoch, learned: Callable[[], lift.Learned]) -> str:
         said = told(epoch, learned)
         sparse.after_epoch(epoch, epoch.number)
-        return said
+        return said if epoch.number >= sparse.ready else ""  # before, zeros are missing
 
     trained = training.train(
         sparse.student,
