@@ -324,13 +324,15 @@ def _by_old_names(pair: Pair, wanted: JobSpec) -> list[Problem]:
         old = ignored.by_old_names(model, scope)
         if not old:
             continue
-        names = numbers.count(len(old), "name")
+        file = next((key.source for key in wanted.config_keys if key.parameter == one.name), "")
+        names = f"{numbers.count(len(old), 'name')} {f'of “{file}”' if file else 'that you gave'}"
+        are = "is" if len(old) == 1 else "are"
         found.append(
             Problem(
                 level="warning",
                 where="settings",
-                message=f"{names} of a configuration file {'is' if len(old) == 1 else 'are'} not the model's own. By"
-                " modules, functions and order, this is what they mean in it.",
+                message=f"{names} {are} not the model's own. By modules, functions and order, this is what they mean in"
+                " it.",
                 hint=f"If that is right, take its names over; if not, say others: “{one.header}” ({one.name}).",
                 items=tuple(f"{name} → {', '.join(own)}" for name, own in old.items())[:_ITEMS],
                 settings={one.name: fields.text(ignored.todays(model, scope))},

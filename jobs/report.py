@@ -97,6 +97,7 @@ class ConfigKey(Frozen):
     fate: Literal["kept", "changed", "refused"]
     note: str = ""
     source: str = Field(default="", description="the file or place it comes from")
+    parameter: str = Field(default="", description="the setting whose value comes from it; mostly empty")
 
 
 class Artifact(Frozen):

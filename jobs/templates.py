@@ -398,7 +398,7 @@ def _key(row: Row, source: str, values: Mapping[str, _Value], options: Options) 
         return row.key(source)
     if text == fields.text(row.used):
         return row.key(source)
-    return replace(row, fate="changed", note=_won(said.source, text)).key(source)
+    return replace(row, fate="changed", note=_won(said.source, text), parameter="").key(source)
 
 
 def _won(source: str, text: str) -> str:

@@ -43,7 +43,9 @@ class Row:
         """As reports show it."""
         text = json.dumps(self.value, ensure_ascii=False)
         short = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-        return ConfigKey(key=self.path, value=short, fate=self.fate, note=self.note, source=source)
+        return ConfigKey(
+            key=self.path, value=short, fate=self.fate, note=self.note, source=source, parameter=self.parameter
+        )
 
 
 @dataclass(frozen=True)

@@ -137,8 +137,10 @@ def problems(found: Iterable[Problem]) -> Markup:
 def _problem(problem: Problem) -> Markup:
     word, tone = LEVELS[problem.level]
     hint = [element("p", problem.hint, classes="ow-hint")] if problem.hint else []
-    items = [more(count(len(problem.items), "entry", "entries"), _names(problem.items))] if problem.items else []
+    items = [_names(problem.items)] if problem.items else []
     agree = [_agree(problem)] if problem.settings else []
+    if items and not agree:  # what a person agrees to stands open
+        items = [more(count(len(problem.items), "entry", "entries"), *items)]
     return element("li", badge(word, tone), element("p", problem.message), *hint, *items, *agree, classes=f"ow-{tone}")
 
 

@@ -9,6 +9,7 @@ from openvino import opset13 as ops
 
 from jobs import check, findings, spec
 from jobs.findings import CheckRequest, Findings
+from jobs.report import ConfigKey
 from jobs.spec import PotAccuracyAware, PotDefault, Source, Weights, WeightsMode
 from tests.jobs import scenes, tiny
 
@@ -125,9 +126,10 @@ def test_names_of_nncf_2_are_to_be_confirmed_before_the_run(tmp_path: Path) -> N
     names = {op.get_type_name(): op.get_friendly_name() for op in model.get_ops()}
     scope[-1] = names["ReduceMean"]
     options = PotDefault.model_validate({"stat_subset_size": 4, "ignored": {"scope": scope, "strict": False}})
-    found = rehearse(tmp_path, tiny.job(tmp_path, model=model, options=options))
+    key = ConfigKey(key="ignored_scopes", value="", fate="changed", source="mine.json", parameter="ignored.scope")
+    found = rehearse(tmp_path, tiny.job(tmp_path, model=model, options=options, config_keys=(key,)))
     old, gone = (one for one in found.problems if one.where == "settings")
-    assert not found.blocked
+    assert not found.blocked and "names of “mine.json” are not the model's own" in old.message
     assert (old.level, old.items) == ("warning", ("Net/conv2d_0 → mix", f"Net/relu_0 → {names['Relu']}"))
     assert old.settings == {"ignored.scope": f"mix\n{names['Relu']}\n{names['ReduceMean']}"}
     assert gone.items == ("Net/sqrt_0",)

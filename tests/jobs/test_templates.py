@@ -218,7 +218,7 @@ def test_a_person_wins_over_the_file() -> None:
     resolved = templates.resolve(template(), "pot_default", given=given, config=pot(preset="mixed", seed=5))
     keys = {key.key.rpartition(".")[2]: key for key in resolved.config_keys}
     assert keys["preset"].fate == "kept"
-    assert (keys["seed"].fate, keys["seed"].note) == ("changed", "You set it to 9.")
+    assert (keys["seed"].fate, keys["seed"].note, keys["seed"].parameter) == ("changed", "You set it to 9.", "")
 
 
 def test_the_recipe_of_the_model_counts_unless_a_file_is_given() -> None:
