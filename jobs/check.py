@@ -4,7 +4,7 @@ import resource
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from jobs import (
     settling,
     tasks,
     templates,
+    torch_names,
 )
 from jobs.division import Division, divide, spread
 from jobs.errors import JobError
@@ -275,7 +276,7 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
         return Findings(problems=tuple(problems))
     problems += _by_old_names(pair, wanted)
     problems += _elsewhere(pair, wanted)
-    rehearsed, seen, optimised = _rehearse(pair, wanted, directory, scratch)
+    rehearsed, seen, optimised = _rehearse(pair, wanted, directory, scratch, problems)
     seconds = {"read": opened, **rehearsed}
     problems += plausibility.doubts(pair, wanted.device, scratch)
     problems += _at_most(wanted)
@@ -308,7 +309,7 @@ def _elsewhere(pair: Pair, wanted: JobSpec) -> list[Problem]:
             level="info",
             where="settings",
             message=f"Of {len(scope.scope)} operations to leave in float, {len(lost)} are not in this model.",
-            hint="The template may be for another network, or for another version of this one.",
+            hint="The template or the file may be for another network, or for another version of this one.",
             items=lost,
         )
     ]
@@ -317,16 +318,16 @@ def _elsewhere(pair: Pair, wanted: JobSpec) -> list[Problem]:
 def _by_old_names(pair: Pair, wanted: JobSpec) -> list[Problem]:
     """Operations that are meant by names of NNCF 2, for a person to confirm."""
     model, found = pair.imported.model, []
-    for one in fields.describe(type(wanted.options)):
-        if one.name not in consistency.SCOPES or one.name in consistency.meaningless(wanted.options):
-            continue
+    for one in consistency.scopes(wanted.options):
         scope = fields.names(wanted.options, one.name)
         old = ignored.by_old_names(model, scope)
         if not old:
             continue
+        gone = [name for name in ignored.lost(model, Ignored(scope=scope)) if torch_names.is_old(name)]
+        items = [*(f"{name} → {', '.join(own)}" for name, own in old.items()), *(f"{name} → nothing" for name in gone)]
         file = next((key.source for key in wanted.config_keys if key.parameter == one.name), "")
-        names = f"{numbers.count(len(old), 'name')} {f'of “{file}”' if file else 'that you gave'}"
-        are = "is" if len(old) == 1 else "are"
+        names = f"{numbers.count(len(items), 'name')} {f'of “{file}”' if file else 'that you gave'}"
+        are = "is" if len(items) == 1 else "are"
         found.append(
             Problem(
                 level="warning",
@@ -334,7 +335,7 @@ def _by_old_names(pair: Pair, wanted: JobSpec) -> list[Problem]:
                 message=f"{names} {are} not the model's own. By modules, functions and order, this is what they mean in"
                 " it.",
                 hint=f"If that is right, take its names over; if not, say others: “{one.header}” ({one.name}).",
-                items=tuple(f"{name} → {', '.join(own)}" for name, own in old.items())[:_ITEMS],
+                items=tuple(items[:_ITEMS]),
                 settings={one.name: fields.text(ignored.todays(model, scope))},
                 action="Use the model's names",
             )
@@ -382,10 +383,10 @@ def _at_most(wanted: JobSpec) -> list[Problem]:
 
 
 def _rehearse(
-    pair: Pair, wanted: JobSpec, directory: Path, scratch: Path
+    pair: Pair, wanted: JobSpec, directory: Path, scratch: Path, known: Sequence[Problem]
 ) -> tuple[dict[str, float], tuple[Picture, ...], Optimised]:
     """Seconds that each stage after reading will take, by what it takes on a few images; what the original sees; what
-    the method made."""
+    the method made. What is known until then is left for when the rest takes too long."""
     few = (pair.division.calibration or pair.division.validation)[:_REHEARSED]
     decode, decoded = _timed(lambda: data.decode(few, pair.entry.resize, scratch))
     model = pair.entry.embed(pair.imported.model)
@@ -393,7 +394,7 @@ def _rehearse(
     # The first images are slower than all others; of a large model, they are told from few more.
     first, _ = _timed(lambda: measure.predictions(compiled, decoded, pair.bound, scratch))
     seen = _seen(pair, compiled, directory, scratch)
-    _write(directory / findings.EARLY_NAME, Findings(pictures=seen))
+    _write(directory / findings.EARLY_NAME, Findings(pictures=seen, problems=tuple(known)))
     times = min(8, max(1, int(_SECONDS_OF_ASKING / first)))
     ask, _ = _timed(lambda: measure.predictions(compiled, _repeated(decoded, times), pair.bound, scratch))
     prepared = Prepared(

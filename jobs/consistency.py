@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from jobs import fields, numbers
 from jobs.errors import BadOption
+from jobs.fields import Parameter
 from jobs.spec import FilterPruning, NncfPruning, Options, Quantization, Sparsity, Weights
 
 _FILTERS, _ZEROS, _LEVEL = "filter_pruning.", "sparsity.", "adaptive_compression_level."
@@ -98,6 +99,12 @@ def meaningless(options: Options) -> frozenset[str]:
         if options.algorithm == "rb_sparsity":
             idle.add(f"{_ZEROS}weight_importance")
     return frozenset(idle)
+
+
+def scopes(options: Options) -> tuple[Parameter, ...]:
+    """The settings that name operations of the model, but for those that say nothing beside the others."""
+    names = set(SCOPES) - meaningless(options)
+    return tuple(one for one in fields.describe(type(options)) if one.name in names)
 
 
 def idle(options: Options, given: Iterable[str]) -> list[str]:

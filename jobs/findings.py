@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from jobs.frozen import Frozen
-from jobs.report import Picture, View
+from jobs.report import ConfigKey, Picture, View
 from jobs.spec import JobSpec, Limits, Source, TaskName
 
 FILE_NAME = "findings.json"
@@ -120,6 +120,9 @@ class Findings(Frozen):
     tasks: tuple[str, ...] = Field(default=(), description="tasks that fit, best first")
     task: str = Field(default="", description="kind dataset: the task it was read for, set by who asked")
     problems: tuple[Problem, ...] = ()
+    config_keys: tuple[ConfigKey, ...] = Field(
+        default=(), description="what became of the keys of a configuration file, set by who asked"
+    )
     seconds_estimate: float | None = Field(default=None, description="kind job: of the whole, from three images")
     stage_seconds: dict[str, float] = Field(default_factory=dict, description="kind job: the same, stage by stage")
     memory_estimate_bytes: int | None = Field(default=None, description="kind job: the peak, likewise")

@@ -149,6 +149,8 @@ def _add_what(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 def _add_optimize(parser: argparse.ArgumentParser) -> None:
     _add_what(parser, required=True)
+    accepted = "take operations that a file calls by old names for those that are found, as check shows them"
+    parser.add_argument("--accept-scopes", action="store_true", help=accepted)
     parser.add_argument("--name", default="", help="what to call the job")
     parser.add_argument("--out", type=Path, help="folder to copy the model and the report into", metavar="FOLDER")
     parser.set_defaults(run=_optimize)
@@ -207,6 +209,7 @@ def _errand(given: argparse.Namespace) -> "Errand":
         given=errand.pairs(given.set),
         config=errand.config(given.config) if given.config else None,
         name=getattr(given, "name", ""),
+        accept_scopes=getattr(given, "accept_scopes", False),
     )
 
 
@@ -271,7 +274,7 @@ def _optimize(given: argparse.Namespace) -> int:
         from otx_web import headless
 
         board.wait("Starting")
-        job = await headless.optimise(services, errand, board.show)
+        job = await headless.optimise(services, errand, board.show, board.say)
         if out is not None:
             headless.copy(services.runner.directory(job.id), job, out)
         return job

@@ -29,6 +29,8 @@ class Errand:
     """Settings as `--set` takes them."""
     config: ConfigFile | None = None
     name: str = ""
+    accept_scopes: bool = False
+    """Whether operations may be meant by old names as they are found."""
 
 
 def task(text: str) -> TaskName | None:

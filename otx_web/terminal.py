@@ -8,9 +8,9 @@ from typing import Self, TextIO
 
 from jobs import amounts, events, figures, intervals, numbers, titles, training_chart
 from jobs.errors import JobError
-from jobs.findings import DatasetFindings, Findings, ModelFindings, Port
+from jobs.findings import DatasetFindings, Findings, ModelFindings, Port, Problem
 from jobs.intervals import Interval
-from jobs.report import Report, Speed
+from jobs.report import ConfigKey, Report, Speed
 from otx_web.progress import Progress
 from otx_web.store import Job, Summary
 
@@ -20,6 +20,8 @@ FEW = 12
 NAME = 40
 """Signs of a name in a table."""
 CLEAR = "\r\x1b[K"
+FOUND = ("ignored", "ignored.scope")
+"""Keys of a report that say what names of operations came to in the model."""
 VERDICTS = {"held": "ACCURACY HELD", "lost": "ACCURACY LOST", "cannot_tell": "CANNOT TELL YET"}
 
 
@@ -137,11 +139,35 @@ def findings(found: Findings) -> str:
     if found.seconds_estimate is not None:
         memory = f", {numbers.size(found.memory_estimate_bytes)}" if found.memory_estimate_bytes else ""
         lines.append(_row("Estimate", f"about {numbers.duration(found.seconds_estimate)}{memory}"))
-    for problem in found.problems:
-        items = f" ({_few(problem.items)})" if problem.items else ""
-        lines.append(_row(problem.level.capitalize(), f"{problem.message} {problem.hint}".strip() + items))
-    lines.append("A job could not start." if found.blocked else "Nothing stands in the way of a job.")
+    lines += problems_and_keys(found)
+    guessed = any(problem.settings for problem in found.problems)
+    agreed = ", if that is what the names mean: --accept-scopes" if guessed else ""
+    free = f"Nothing stands in the way of a job{agreed}."
+    lines.append("A job could not start." if found.blocked else free)
     return "\n".join(map(plain, lines))
+
+
+def problems_and_keys(found: Findings) -> list[str]:
+    """Every problem with what to do, and what became of each key of a configuration file."""
+    lines = [line for problem in found.problems for line in _problem(problem)]
+    if found.config_keys:
+        lines.append(f"{found.config_keys[0].source}:")
+    return [*lines, *map(_key, found.config_keys)]
+
+
+def _problem(problem: Problem) -> list[str]:
+    """In a line; what a person may agree to, in one each."""
+    said = f"{problem.message} {problem.hint}".strip()
+    if not problem.settings:
+        items = f" ({_few(problem.items)})" if problem.items else ""
+        return [_row(problem.level.capitalize(), said + items)]
+    return [_row(problem.level.capitalize(), said), *(_row("", item) for item in problem.items)]
+
+
+def _key(key: ConfigKey) -> str:
+    """ "Changed   compression.preset: "accuracy". POT too turned this preset into mixed." """
+    value = key.value if len(key.value) <= NAME else f"{key.value[: NAME - 1]}…"
+    return _row(key.fate.capitalize(), f"{key.key}: {value}" + (f". {key.note}" if key.note else ""))
 
 
 def _model(model: ModelFindings) -> list[str]:
@@ -197,6 +223,7 @@ def _result(report: Report) -> list[str]:
         stage = f" ({report.failure.stage})" if report.failure.stage else ""
         return [f"FAILED{stage}. {report.failure.message} {report.failure.hint}".strip()]
     lines = [*_accuracy(report), *_speed(report.speed), *_size(report), *_amounts(report), *report.notes]
+    lines += [_key(key) for key in report.config_keys if key.key in FOUND]
     if report.verdict is not None:
         for step in report.verdict.next:
             method = [] if step.method == report.method else [f"--method {step.method}"]

@@ -130,7 +130,10 @@ def test_names_of_nncf_2_are_to_be_confirmed_before_the_run(tmp_path: Path) -> N
     found = rehearse(tmp_path, tiny.job(tmp_path, model=model, options=options, config_keys=(key,)))
     old, gone = (one for one in found.problems if one.where == "settings")
     assert not found.blocked and "names of “mine.json” are not the model's own" in old.message
-    assert (old.level, old.items) == ("warning", ("Net/conv2d_0 → mix", f"Net/relu_0 → {names['Relu']}"))
+    assert (old.level, old.items) == (
+        "warning",
+        ("Net/conv2d_0 → mix", f"Net/relu_0 → {names['Relu']}", "Net/sqrt_0 → nothing"),
+    )
     assert old.settings == {"ignored.scope": f"mix\n{names['Relu']}\n{names['ReduceMean']}"}
     assert gone.items == ("Net/sqrt_0",)
     confirmed = PotDefault.model_validate(

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from jobs import events, report
-from jobs.findings import CheckRequest, DatasetFindings, Findings, ModelFindings, Port
+from jobs.findings import CheckRequest, DatasetFindings, Findings, ModelFindings, Port, Problem
 from jobs.spec import JobSpec, read
 
 PR_SET_PDEATHSIG = 1
@@ -182,7 +182,11 @@ def found(request: CheckRequest) -> Findings:
             score_after=1, differs=False,
         )  # fmt: skip
         return Findings(
-            seconds_estimate=31.0, stage_seconds=stages, memory_estimate_bytes=600_000_000, pictures=(picture,)
+            seconds_estimate=31.0,
+            stage_seconds=stages,
+            memory_estimate_bytes=600_000_000,
+            pictures=(picture,),
+            problems=old_names(request.job),
         )
     if request.kind == "model":
         model = ModelFindings(
@@ -207,6 +211,15 @@ def found(request: CheckRequest) -> Findings:
         validation=1,
     )
     return Findings(dataset=dataset)
+
+
+def old_names(job: JobSpec | None) -> tuple[Problem, ...]:
+    """What would have to be agreed to, where anything is left in float by an old name."""
+    names = [name for name in job.options.ignored.scope if name.startswith("Net/")] if job else []
+    items = tuple(f"{name} → /here" for name in names)
+    here = {"ignored.scope": "/here"}
+    asked = Problem(level="warning", where="settings", message="Old.", items=items, settings=here, action="Yes")
+    return (asked,) if names else ()
 
 
 # --- the forkserver

@@ -143,6 +143,32 @@ def test_optimize_reads_a_configuration_file(built: services.Services, files: li
     assert "stat_subset_size" in {key.key.rpartition(".")[2] for key in job.spec.config_keys}
 
 
+NNCF = {"compression": {"algorithm": "quantization", "ignored_scopes": ["Net/conv2d_0"], "quantize_outputs": True}}
+OLD = ["--method", "nncf_qat", "--config"]
+
+
+def test_optimize_tells_what_becomes_of_each_key_and_asks_before_it_guesses(
+    built: services.Services, files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "old.json"
+    config.write_text(json.dumps(NNCF))
+    assert cli.main(["optimize", *files, *OLD, str(config), "--json"]) == 2
+    told = capsys.readouterr()
+    assert not told.out and not built.store.list_jobs().rows
+    assert "old.json:\n" in told.err and 'Kept      compression.algorithm: "quantization"\n' in told.err
+    assert "Refused   compression.quantize_outputs: true. " in told.err
+    assert "          Net/conv2d_0 → /here\n" in told.err and "--accept-scopes" in told.err
+    assert cli.main(["optimize", *files, *OLD, str(config), "--accept-scopes"]) == 0
+    assert built.store.list_jobs().total == 1
+
+
+def test_optimize_tells_what_had_to_give_way(
+    built: services.Services, files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["optimize", *files, "--set", "weights.mode=asymmetric"]) == 0
+    assert "Warning   The saturation fix is for symmetric weights only" in capsys.readouterr().err
+
+
 def test_optimize_copies_what_was_made(data: Path, files: list[str], tmp_path: Path) -> None:
     assert cli.main(["optimize", *files, "--out", str(tmp_path / "out"), "--json"]) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"model.xml", "report.json", "spec.json"}
@@ -226,6 +252,20 @@ def test_check_as_json(data: Path, files: list[str], capsys: pytest.CaptureFixtu
     assert cli.main(["check", *files, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["dataset"]["labels"] == ["a", "b"] and found["problems"] == []
+
+
+def test_check_tells_what_becomes_of_a_configuration_file(
+    data: Path, files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "old.json").write_text(json.dumps(NNCF))
+    arguments = [*OLD, str(tmp_path / "old.json"), "--task", "classification"]
+    assert cli.main(["check", *files, *arguments]) == 0
+    assert "if that is what the names mean: --accept-scopes" in capsys.readouterr().out
+    assert cli.main(["check", *files[:2], *arguments, "--json"]) == 0, "without a dataset, too"
+    fates = {key["key"]: key["fate"] for key in json.loads(capsys.readouterr().out)["config_keys"]}
+    assert fates["compression.ignored_scopes"] == "changed" and fates["compression.quantize_outputs"] == "refused"
+    (tmp_path / "old.json").write_text('{"compression": {"algorithm": "hawq"}}')
+    assert cli.main(["check", *files[:2], *arguments]) == 2
 
 
 def test_check_of_nothing_is_refused(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
