@@ -5,8 +5,8 @@ NNCF its `compression_config.json`) or the file uploaded in its place, OTX's par
 overridden by `template.yaml`), the person. That is OTX's order; the preset in a file of OTX for POT is therefore
 without effect unless a template or a person says the same.
 
-A recipe that the model carries is used instead of the template's file, and wins over OTX's parameters too: OTX 2.x,
-which wrote it, has no others.
+A recipe that the model carries says how to quantize instead of the template's file, and wins over OTX's parameters too:
+OTX 2.x, which wrote it, has no others. It knows nothing of training, of which the template's file still has its say.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -197,21 +197,32 @@ def _said_by_otx(template: Template, method: str) -> dict[str, _Value]:
 
 
 def _layers(
-    template: Template, method: str, known: Mapping[str, Parameter], translation: Translation, *, uploaded: bool
+    template: Template,
+    method: str,
+    known: Mapping[str, Parameter],
+    translations: Sequence[Translation],
+    *,
+    uploaded: bool,
 ) -> dict[str, _Value]:
     """Every value in force before the person says anything."""
-    said = {name: _Value(value, translation.source) for name, value in translation.values.items()}
-    if said.keys() & _NAMES and not uploaded:
-        # Made for the exports of one version of OTX, and no person here can correct them.
-        said.setdefault("ignored.strict", _Value(False, translation.source))
+    *before, said = (_said_by_file(one, uploaded=uploaded) for one in translations)
     otx = {
         name: replace(value, value=fields.parse(known[name], value.value))
         for name, value in _said_by_otx(template, method).items()
         if name in known
     }
     # A batch in an uploaded file of NNCF was meant for it; what OTX has is a guess by the size of the network.
-    otx_first = translation.source == recipes.MODEL or (uploaded and _trains(method))
-    return {**otx, **said} if otx_first else {**said, **otx}
+    otx_first = translations[-1].source == recipes.MODEL or (uploaded and _trains(method))
+    last = (otx, said) if otx_first else (said, otx)
+    return {name: value for layer in (*before, *last) for name, value in layer.items()}
+
+
+def _said_by_file(translation: Translation, *, uploaded: bool) -> dict[str, _Value]:
+    said = {name: _Value(value, translation.source) for name, value in translation.values.items()}
+    if said.keys() & _NAMES and not uploaded:
+        # Made for the exports of one version of OTX, and no person here can correct them.
+        said.setdefault("ignored.strict", _Value(False, translation.source))
+    return said
 
 
 def _without_counterpart(template: Template, method: str) -> Iterator[ConfigKey]:
@@ -263,7 +274,29 @@ def _parameter(template: Template, group: str, *named: str) -> int | float | boo
     return next((configuration.effective(node) for node in nodes if node is not None), None)
 
 
-def _translation(template: Template, method: str, config: ConfigFile | None, recipe: Mapping[str, str]) -> Translation:
+def _translations(
+    template: Template, method: str, config: ConfigFile | None, recipe: Mapping[str, str]
+) -> tuple[Translation, ...]:
+    """Of all files that have their say, the later ones winning. Raises BadConfig and BadOption."""
+    if recipe and config is None and method != "weights":
+        of_training = _trains(method) and template.nncf
+        first = (_without_quantization(_translation(template, method, None)),) if of_training else ()
+        return (*first, recipes.read(recipe))
+    return (_translation(template, method, config),)
+
+
+def _without_quantization(translation: Translation) -> Translation:
+    """What a file says of training alone, where the model itself says how to quantize."""
+    note = "The model has a recipe of its own, which says how to quantize."
+    other = {one.name for one in fields.describe(Quantization)}
+    rows = (
+        replace(row, fate="changed", note=note, parameter="", used=None, also={}) if row.parameter in other else row
+        for row in translation.rows
+    )
+    return replace(translation, rows=tuple(rows))
+
+
+def _translation(template: Template, method: str, config: ConfigFile | None) -> Translation:
     """All files are about quantization; what compresses weights alone takes none of them."""
     if method == "weights":
         if config is not None:
@@ -273,8 +306,6 @@ def _translation(template: Template, method: str, config: ConfigFile | None, rec
                 where=config.name,
             )
         return Translation("", ())
-    if recipe and config is None:
-        return recipes.read(recipe)
     if _trains(method) and (file := config or template.nncf):
         points = _parameter(template, _NNCF, "maximal_accuracy_degradation")
         return compression_config.read(
@@ -291,8 +322,8 @@ def parameters(
     """Every parameter of the method with its effective value and where that comes from. Raises BadConfig, BadOption."""
     _require(template, method)
     found = _parameters(template, method)
-    translation = _translation(template, method, config, recipe)
-    values = _layers(template, method, {one.name: one for one in found}, translation, uploaded=config is not None)
+    translations = _translations(template, method, config, recipe)
+    values = _layers(template, method, {one.name: one for one in found}, translations, uploaded=config is not None)
     return tuple(
         replace(one, value=fields.text(values[one.name].value), source=values[one.name].source)
         if one.name in values
@@ -316,9 +347,9 @@ def resolve(
     """
     _require(template, method)
     known = {one.name: one for one in _parameters(template, method)}
-    translation = _translation(template, method, config, recipe)
-    values = _layers(template, method, known, translation, uploaded=config is not None)
-    warnings = list(translation.warnings)
+    translations = _translations(template, method, config, recipe)
+    values = _layers(template, method, known, translations, uploaded=config is not None)
+    warnings = [text for translation in translations for text in translation.warnings]
     if given.keys() & _NAMES:
         values["ignored.strict"] = _Value(True, _PERSON)
     for name, text in given.items():
@@ -326,7 +357,7 @@ def resolve(
         values[name] = _Value(_given(known, name, text, warnings), _PERSON)
     options = consistency.settled(_options(method, values), warnings)
     warnings += consistency.idle(options, given)
-    keys = tuple(_key(row, translation.source, values, options) for row in translation.rows)
+    keys = (_key(row, one.source, values, options) for one in translations for row in one.rows)
     return Resolved(options, (*keys, *_without_counterpart(template, method)), tuple(warnings))
 
 

@@ -9,7 +9,18 @@ from jobs import templates
 from jobs.configuration import effective
 from jobs.errors import BadConfig, BadOption
 from jobs.fields import Parameter
-from jobs.spec import OPTIONS, DropType, NncfQat, PotAccuracyAware, PotDefault, Preset, TaskName, Weights, WeightsMode
+from jobs.spec import (
+    OPTIONS,
+    DropType,
+    NncfPruning,
+    NncfQat,
+    PotAccuracyAware,
+    PotDefault,
+    Preset,
+    TaskName,
+    Weights,
+    WeightsMode,
+)
 from jobs.templates import ConfigFile, Template
 
 TEMPLATE = """
@@ -232,6 +243,18 @@ def test_the_recipe_of_the_model_counts_unless_a_file_is_given() -> None:
     assert (named("ignored.operations", found).value, named("ignored.operations", found).source) == ("Add", "the model")
     with_file = templates.resolve(template(), "pot_default", recipe=recipe, config=pot(seed=1))
     assert with_file.options.ignored.operations == ()
+
+
+def test_the_recipe_says_nothing_of_training_so_that_the_template_does() -> None:
+    resolved = templates.resolve(template(), "nncf_pruning", recipe={"preset": '"performance"', "subset_size": "50"})
+    found, keys = resolved.options, {(one.key.rpartition(".")[2], one.source): one for one in resolved.config_keys}
+    assert isinstance(found, NncfPruning) and found.filter_pruning.filter_importance == "geometric_median"
+    assert found.filter_pruning.pruning_flops_target == 0.1 and found.adaptive_compression_level.enabled
+    assert (found.preset, found.stat_subset_size) == (Preset.PERFORMANCE, 50)
+    file = "compression_config.json"
+    assert (keys["preset", "the model"].fate, keys["pruning_flops_target", file].fate) == ("kept", "kept")
+    assert keys["preset", file].fate == "changed" and "recipe of its own" in keys["preset", file].note
+    assert templates.resolve(template(), "nncf_qat", recipe={"subset_size": "50"}).options.stat_subset_size == 50
 
 
 def test_the_recipe_is_used_instead_of_the_templates_file_and_wins_over_otx() -> None:
