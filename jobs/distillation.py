@@ -11,10 +11,12 @@ import openvino as ov
 
 from jobs import events, withheld
 from jobs.methods import Array, Cost, Load, Prepared
+from jobs.samples import count
 from jobs.spec import Trained as Options
 
 if TYPE_CHECKING:
     from jobs import training
+    from jobs.label_loss import LabelLoss
     from jobs.lift import Learned, Lifted
     from jobs.training import Epoch, Plan, Trained
 
@@ -24,6 +26,7 @@ _FORWARD = 0.4
 """Of a step's time, what an image costs that trains nothing."""
 _OF_TRAINING = (
     *("train_images", "epochs", "batch_size", "learning_rate", "learning_rate_warmup_iters", "weight_decay"),
+    *("optimizer", "label_loss"),
     *("early_stop_patience", "maximal_absolute_accuracy_degradation", "maximal_relative_accuracy_degradation"),
 )
 
@@ -87,8 +90,32 @@ def plan(options: Options) -> "Plan":
         weight_decay=options.weight_decay,
         patience=options.early_stop_patience,
         augmentation=options.augmentation,
+        optimizer=options.optimizer,
+        label_loss=options.label_loss,
         seed=options.seed,
     )
+
+
+def labels(prepared: Prepared, options: Options, teacher: "Lifted") -> "LabelLoss | None":
+    """The loss on what images are labelled with, where the options want it and it can be had."""
+    from jobs.label_loss import LabelLoss
+
+    targets = prepared.targets
+    place = None if targets is None else teacher.outputs[targets.output]
+    return LabelLoss(targets, place) if options.label_loss and targets and targets.known and place is not None else None
+
+
+def of_labels(prepared: Prepared, options: Options, found: "LabelLoss | None") -> tuple[str, ...]:
+    """A note on the labels that were wanted, if any were."""
+    if not options.label_loss:
+        return ()
+    targets = prepared.targets
+    if found is not None and targets is not None:
+        return (f"{count(targets.known, 'image')} of those that train are labelled, and the loss on that counted too.",)
+    why = "none of the images that train is labelled"
+    if targets is not None and targets.known:
+        why = "the output that the labels are about is behind what can be trained"
+    return (f"No loss on labels counted: {why}.",)
 
 
 def share(emit: events.Emit, low: float, high: float) -> events.Emit:
@@ -198,7 +225,9 @@ def _known(value: float) -> float | None:
 def applied(options: Options, trained: "Trained", best: int) -> dict[str, str]:
     """Settings of the training as they were used."""
     values = {name: getattr(options, name) for name in _OF_TRAINING}
-    said = {name: f"{value:g}" for name, value in values.items() if value is not None}
+    said = {
+        name: value if isinstance(value, str) else f"{value:g}" for name, value in values.items() if value is not None
+    }
     said["augmentation"] = str(options.augmentation).lower()
     return {**said, "epochs_trained": str(trained.epochs[-1].number), "best_epoch": str(best)}
 

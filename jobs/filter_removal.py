@@ -60,7 +60,7 @@ class _Course:
         options, shape = self.options, self.images[0].shape
         less = smaller(self.prepared, options, self.model, shape, share, self.gone)
         student, teacher = distillation.lifted(less, self.prepared.model, shape, options.ignored.scope)
-        plan = distillation.plan(options)
+        plan, labels = distillation.plan(options), distillation.labels(self.prepared, options, teacher)
         report = distillation.share(
             self.emit, self.done / options.epochs, min(1.0, (self.done + epochs) / options.epochs)
         )
@@ -72,10 +72,12 @@ class _Course:
             progress=distillation.told(report),
             watch=self.watch.on(less, accepting),
             stop=self.prepared.stop,
+            labels=labels,
             first=self.done,
         )
         self.done = trained.epochs[-1].number
-        return _Staged(lift.lower(less, trained.learned), share, trained, distillation.left(student))
+        notes = (*distillation.of_labels(self.prepared, options, labels), *distillation.left(student))
+        return _Staged(lift.lower(less, trained.learned), share, trained, notes)
 
     def keep(self, staged: "_Staged") -> None:
         """Go on from there."""
@@ -89,7 +91,7 @@ class _Staged:
     model: ov.Model
     share: float
     trained: "Trained"
-    left: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def remove(prepared: Prepared, options: NncfPruning, images: Images, watch: Watch, emit: events.Emit) -> Optimised:
@@ -117,7 +119,7 @@ def _by_schedule(course: _Course) -> Optimised:
         if made.trained.ended:
             notes.append(f"Training ended in epoch {course.done}: {made.trained.ended}")
     applied = {"epochs_trained": str(course.done), "best_epoch": str(made.trained.best.number)}
-    return Optimised(model=course.model, applied=applied, notes=(*notes, *made.left))
+    return Optimised(model=course.model, applied=applied, notes=(*notes, *made.notes))
 
 
 def _accepting(options: NncfPruning) -> NncfPruning:
@@ -131,7 +133,7 @@ def _as_far_as_it_goes(course: _Course) -> Optimised:
     """A step further each time that what is lost came down to what is accepted, and smaller steps where it did not."""
     options, adaptive = course.options, course.options.adaptive_compression_level
     accepted = course.watch.accepted(_accepting(options)) or 0.0
-    step, most, ended, left = adaptive.initial_compression_rate_step, target(options), "", tuple[str, ...]()
+    step, most, ended, notes = adaptive.initial_compression_rate_step, target(options), "", tuple[str, ...]()
     best = 0
     while step >= adaptive.minimal_compression_rate_step and course.gone < most and course.done < options.epochs:
         epochs = min(adaptive.patience_epochs, options.epochs - course.done)
@@ -140,7 +142,7 @@ def _as_far_as_it_goes(course: _Course) -> Optimised:
         except BadOption:  # no filters are left to go so far
             step *= adaptive.compression_rate_step_reduction_factor
             continue
-        left = made.left
+        notes = made.notes
         if course.watch.lost(made.trained) <= accepted:
             course.keep(made)
             best = made.trained.best.number
@@ -153,7 +155,7 @@ def _as_far_as_it_goes(course: _Course) -> Optimised:
     if not course.gone:
         found = f"No step came down to a loss of {accepted:.2%}, so all filters are kept.{ended}"
     applied = {"epochs_trained": str(course.done), "best_epoch": str(best)}
-    return Optimised(model=course.model, applied=applied, notes=(found, *left))
+    return Optimised(model=course.model, applied=applied, notes=(found, *notes))
 
 
 def smaller(

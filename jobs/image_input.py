@@ -74,6 +74,18 @@ class ImageInput:
             return np.rint(grey).astype(np.uint8)[..., None]
         return np.ascontiguousarray(image, dtype=np.uint8)
 
+    def resize_map(self, numbers: Pixels, blank: int) -> Pixels:
+        """Numbers of an image's pixels [h, w] to those of the model's input, as `resize` lays it out.
+
+        Each is that of the nearest place, and `blank` where the image was padded.
+        """
+        inside, kind = np.dstack([numbers, np.ones_like(numbers)]), self.resize_type
+        if kind == "crop":  # Model API's own has no choice of how to resize
+            top, left = ((have - min(numbers.shape)) // 2 for have in numbers.shape)
+            inside, kind = inside[top : top + min(numbers.shape), left : left + min(numbers.shape)], "standard"
+        laid = self._fit(RESIZE_TYPES[kind](inside, (self.width, self.height), interpolation=cv2.INTER_NEAREST))
+        return np.where(laid[..., 1] > 0, laid[..., 0], np.uint8(blank))
+
     def _fit(self, image: Pixels) -> Pixels:
         """Model API's resizing that keeps the aspect can be a pixel off, by rounding."""
         image = image[: self.height, : self.width]

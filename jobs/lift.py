@@ -68,6 +68,8 @@ class Lifted:
     """What is behind the cut; the first one is why."""
     attributes: Mapping[str, str]
     """What the parameters are called in the module's graph, by the name of the constant."""
+    outputs: tuple[int | None, ...]
+    """Of each output of the model its place in the tuple; None where it is behind the cut."""
 
     def step(self, name: str) -> nn.Parameter:
         """The logarithm of a quantizer's step."""
@@ -113,7 +115,8 @@ def lift(model: ov.Model, ends: Sequence[End] | None = None, *, frozen: Collecti
     _prune(build)
     module = _Lifted(fx.GraphModule(build.root, build.graph))
     parameters = {source: getattr(module.graph, name) for source, name in build.parameters.items()}
-    return Lifted(module, tuple(cut), parameters, build.steps, tuple(left), dict(build.parameters))
+    outputs = tuple(_place(result, cut) for result in model.get_results())
+    return Lifted(module, tuple(cut), parameters, build.steps, tuple(left), dict(build.parameters), outputs)
 
 
 class _Lifted(nn.Module):  # type: ignore[misc]
@@ -253,6 +256,12 @@ def _cut(model: ov.Model, values: Mapping[str, tuple[Value, ...]]) -> list[End]:
             if made is not None and isinstance(made[port], fx.Node) and node.get_type_name() != "Parameter":
                 found[End(node.get_friendly_name(), port)] = None
     return list(found)
+
+
+def _place(result: ov.Node, cut: Sequence[End]) -> int | None:
+    source = _with_images(result.input_value(0))
+    end = End(source.get_node().get_friendly_name(), source.get_index())
+    return cut.index(end) if end in cut else None
 
 
 def _with_images(output: ov.Output) -> ov.Output:

@@ -39,8 +39,9 @@ from jobs.pair import Pair, open_pair
 from jobs.pair_validation import PairValidation
 from jobs.predictions import Predictions
 from jobs.report import Images, Measure, Report
-from jobs.spec import JobSpec, Options
+from jobs.spec import JobSpec, Options, Trained
 from jobs.stages import Stages
+from jobs.targets import Targets
 from jobs.tasks import Bound, Scores
 
 STAGES = ("read", "decode", "before", "quantize", "after", "speed", "save")
@@ -118,7 +119,7 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
 
     with stages.stage("quantize"):
         method = methods.by_name(wanted.method)
-        prepared = _prepared(pair, calibration)
+        prepared = _prepared(pair, calibration, wanted.options)
         known = PairValidation(pair, validation, before.predictions, wanted.device, scratch)
         head = settling.left_in_float(pair, wanted.options, wanted.calibrate_on, prepared.model)
         options, exact = _with_head(wanted.options, head)
@@ -235,14 +236,22 @@ def _broken(calibration: Decoded, validation: Decoded) -> tuple[str, ...]:
     return (f"{len(names)} of the images cannot be read and were left out: {shown}.",)
 
 
-def _prepared(pair: Pair, calibration: Decoded) -> Prepared:
+def _prepared(pair: Pair, calibration: Decoded, options: Options) -> Prepared:
     images = data.Calibration(calibration.pixels, pair.entry.name, pair.entry.tensor)
     return Prepared(
         model=pair.float_model,
         calibration=images,
         calibration_size=len(images),
         names=tuple(sample.name for sample in calibration.samples),
+        targets=_targets(pair, calibration, options),
     )
+
+
+def _targets(pair: Pair, calibration: Decoded, options: Options) -> Targets | None:
+    learned = isinstance(options, Trained) and options.label_loss > 0 and pair.labelled
+    if not learned or pair.task.targets is None:
+        return None
+    return pair.task.targets(pair.imported.model, calibration.samples, pair.bound, pair.entry)
 
 
 def _with_head(options: Options, head: Sequence[str]) -> tuple[Options, tuple[str, ...]]:

@@ -409,6 +409,18 @@ class Trained(Quantization):
     weight_decay: float = Field(
         default=0.0, ge=0, le=1, title="Weight decay", description="pulls weights towards 0 at each step"
     )
+    optimizer: Literal["AdamW", "SGD"] = Field(
+        default="AdamW",
+        title="Optimizer",
+        description="SGD has a momentum of 0.9, and wants a rate a hundred times as high",
+    )
+    label_loss: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        title="Loss on labels",
+        description="what the labels of the images that train count, beside 1 of what the original says; 0 leaves them",
+    )
     augmentation: bool = Field(
         default=False,
         title="Augmentation",

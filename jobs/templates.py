@@ -78,6 +78,7 @@ _GROUPS = {
     **dict.fromkeys(("metric_subset_ratio", "ranking_subset_size", "annotation_free"), "Search"),
     "use_prev_if_drop_increase": "Search",
     **dict.fromkeys(("quantized_epochs", "learning_rate_warmup_iters", "weight_decay", "augmentation"), "Training"),
+    **dict.fromkeys(("optimizer", "label_loss"), "Training"),
     "maximal_absolute_accuracy_degradation": "Training",
     "maximal_relative_accuracy_degradation": "Training",
     **dict.fromkeys(("ratio", "group_size", "awq", "scale_estimation"), "4-bit weights"),
@@ -109,6 +110,8 @@ _ORDER = (
 )
 # Weights do not change from image to image, so there is nothing to aggregate.
 _MEANINGLESS = ("weights.range_estimator.min.aggregator", "weights.range_estimator.max.aggregator")
+LABELS_TRAIN = ("classification", "segmentation")
+"""Tasks whose labels can be learned from whatever the network: elsewhere the loss belongs to the network's own code."""
 _OTX = "OTX"
 _DEFAULTS = {"pot_default": "POT", "pot_accuracy_aware": "POT", "weights": "NNCF"}
 """Whose defaults a method has; those of methods that train are our own."""
@@ -136,7 +139,7 @@ def _parameters(template: Template, method: str) -> tuple[Parameter, ...]:
     plain = _PLAIN[method]
     found = []
     for parameter in fields.describe(OPTIONS[method]):
-        if parameter.name in _MEANINGLESS:
+        if parameter.name in _MEANINGLESS or (parameter.name == "label_loss" and template.task not in LABELS_TRAIN):
             continue
         node = told.parameters.get(parameter.name) if told else None
         if node and told:
@@ -375,6 +378,10 @@ def _given(known: Mapping[str, Parameter], name: str, text: str, warnings: list[
     if parameter is None:
         near = get_close_matches(name, known, 1, 0.5)
         hint = pot_config.explain(name) or (f"Did you mean {near[0]}?" if near else "")
+        if name == "label_loss":
+            hint = (
+                "Labels can train classifiers and semantic segmentation. Here training learns from the original alone."
+            )
         raise BadOption(f"There is no setting “{name}”.", hint=hint, where=name)
     if name == "preset" and text.strip().lower() in _PRESETS:
         preset = _PRESETS[text.strip().lower()]

@@ -1,8 +1,9 @@
 """Training a lifted model until it says what another one says: the loop that every training method shares.
 
 No labels are needed: the float model is the teacher, and the loss is how far the outputs are from its own (Hinton et
-al. 2015), as a share of how far they were before the training. What counts is the loss on images that train nothing;
-the best values by it are kept, and those from before the training where it gained nothing.
+al. 2015), as a share of how far they were before the training. Where images have labels, a loss on them can be added,
+as such a share too. What counts is the loss on images that train nothing; the best values by it are kept, and those
+from before the training where it gained nothing.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 from jobs import augmentation, withheld
 from jobs.distances import Distances
 from jobs.errors import BadOutputs
+from jobs.label_loss import LabelLoss
 from jobs.lift import Learned, Lifted
 from jobs.methods import Load
 from jobs.predictions import Array
@@ -27,6 +30,7 @@ from jobs.predictions import Array
 _STEP_RATE = 3.0
 """How much faster the logarithms of quantizers' steps learn than weights: theirs is a relative change."""
 _LARGEST_GRADIENT = 10.0
+_MOMENTUM = 0.9
 _REHEARSED_BYTES = 512 << 20
 """A step is tried with as many images as fit into so much memory."""
 _COPIES = 5
@@ -57,6 +61,10 @@ class Plan:
     seed: int = 0
     augmentation: bool = False
     """Whether images train a little otherwise each time."""
+    optimizer: str = "AdamW"
+    """Or SGD, which has a momentum of 0.9."""
+    label_loss: float = 0.0
+    """What the loss on labels counts, beside 1 of that to the teacher."""
     falls: bool = True
     """Whether the rate falls to 0 in the end: not where another training follows."""
 
@@ -111,6 +119,7 @@ def train(
     stop: Stop = lambda: False,
     after_step: Callable[[], None] = lambda: None,
     extra: Callable[[], Tensor] | None = None,
+    labels: LabelLoss | None = None,
     first: int = 0,
     ready: int = 0,
 ) -> Trained:
@@ -121,7 +130,7 @@ def train(
     images held out. Epochs are numbered from `first` on, for several trainings in a row; that is the one before this
     training. Up to epoch `ready` the model is not yet what was asked for, so that the last of them is the best.
     """
-    run = _Training(student, teacher, images, plan, after_step, extra)
+    run = _Training(student, teacher, images, plan, after_step, extra, labels)
     try:
         held_out = run.held_out()
     except Diverged as error:
@@ -177,6 +186,7 @@ class _Training:
         plan: Plan,
         after_step: Callable[[], None] = lambda: None,
         extra: Callable[[], Tensor] | None = None,
+        labels: LabelLoss | None = None,
     ) -> None:
         torch.manual_seed(plan.seed)
         torch.set_num_threads(len(os.sched_getaffinity(0)))
@@ -185,6 +195,7 @@ class _Training:
         self._teacher = teacher.module.to(self._device).requires_grad_(False)
         self._images, self._plan = images, plan
         self._after_step, self._extra = after_step, extra
+        self._labels = labels if plan.label_loss else None
         order = np.random.default_rng(plan.seed).permutation(len(images))
         held = withheld.count(len(images))
         self._held, self._training = order[: max(1, held)], order[held:]
@@ -195,11 +206,12 @@ class _Training:
             self._forward = (_side_by_side(self._student), _side_by_side(self._teacher))
         self._batch = plan.batch if _any_number(self._forward[1], two) else 1
         weights, steps = list(student.parameters.values()), [student.step(name) for name in student.steps]
-        self._optimizer = torch.optim.AdamW(
+        self._optimizer = _optimizer(
+            plan,
             [
                 {"params": weights, "lr": plan.learning_rate, "weight_decay": plan.weight_decay},
                 {"params": steps, "lr": plan.learning_rate * _STEP_RATE, "weight_decay": 0.0},
-            ]
+            ],
         )
         self._all = [*weights, *steps]
         per_step = max(plan.batch, self._batch)
@@ -215,9 +227,10 @@ class _Training:
             chosen = order[start : start + self._plan.batch]
             self._optimizer.zero_grad()
             for part in _parts(chosen, self._batch):
-                batch = self._on(part)
-                batch = augmentation.changed(batch) if self._plan.augmentation else batch
-                loss = self._loss(batch) * (len(part) / len(chosen))
+                batch, labels = self._on(part), self._labels_of(part)
+                if self._plan.augmentation:
+                    batch, labels = augmentation.changed(batch, labels)
+                loss = self._total(self._each(batch, labels)) * (len(part) / len(chosen))
                 if not math.isfinite(loss.item()):
                     raise Diverged(f"The loss is no number at step {start // self._plan.batch + 1} of epoch {number}.")
                 loss.backward()
@@ -237,12 +250,14 @@ class _Training:
     def held_out(self) -> float:
         """The loss on images that train nothing; 1 the first time. Raises Diverged."""
         with torch.no_grad():
-            parts = [(len(part), self._each(self._on(part))) for part in _parts(self._held, self._batch)]
+            parts = [
+                (len(part), self._each(self._on(part), self._labels_of(part)))
+                for part in _parts(self._held, self._batch)
+            ]
         each = torch.stack([count / len(self._held) * one for count, one in parts]).sum(0)
         if not bool(each.isfinite().all()):
             raise Diverged("The loss on the images held out is no number.")
-        assert self._distances is not None
-        return float(self._distances.total(each))
+        return float(self._total(each))
 
     def load(self) -> Load:
         """Time and memory of a step."""
@@ -251,7 +266,7 @@ class _Training:
         batch = self._on(np.resize(np.arange(len(self._images)), count))
         for _ in range(2):  # the first is slower than all others
             start = time.perf_counter()
-            self._loss(batch).backward()
+            self._total(self._each(batch)).backward()
             self._optimizer.zero_grad()
             seconds = time.perf_counter() - start
         fixed = _COPIES * sum(one.numel() * one.element_size() for one in self._all)
@@ -268,28 +283,42 @@ class _Training:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            loss = self._loss(batch)
+            loss = self._total(self._each(batch))
         total = sum(kept.values())
         del loss  # until now it holds all of them, so that no two are at one address
         return total
 
-    def _loss(self, batch: Tensor) -> Tensor:
-        each = self._each(batch)
+    def _total(self, each: Tensor) -> Tensor:
+        """The loss, which begins with 1."""
         assert self._distances is not None
-        return self._distances.total(each)
+        if self._labels is None:
+            return self._distances.total(each)
+        weight = self._plan.label_loss
+        return (self._distances.total(each[:-1]) + weight * self._labels.share(each[-1])) / (1 + weight)
 
-    def _each(self, batch: Tensor) -> Tensor:
-        """Of each output, or part of one."""
+    def _each(self, batch: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The loss of each output, or part of one; that on labels comes last."""
         student, teacher = self._forward
         with torch.no_grad():
             wanted = teacher(batch)
         if self._distances is None:
             self._distances = Distances(wanted)
-        return self._distances(student(batch), wanted)
+        found = student(batch)
+        distances = self._distances(found, wanted)
+        if self._labels is None or labels is None:
+            return distances
+        return torch.cat([distances, self._labels(found, wanted, labels)[None]])
+
+    def _labels_of(self, places: Array) -> Tensor | None:
+        return None if self._labels is None else self._labels.targets(map(int, places)).to(self._device)
 
     def _on(self, places: Array) -> Tensor:
         """These images as one batch on the device."""
         return torch.from_numpy(np.concatenate([self._images[int(place)] for place in places])).to(self._device)
+
+
+def _optimizer(plan: Plan, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    return torch.optim.SGD(groups, momentum=_MOMENTUM) if plan.optimizer == "SGD" else torch.optim.AdamW(groups)
 
 
 def _parts(places: Array, size: int) -> Iterator[Array]:

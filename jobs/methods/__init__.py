@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from jobs import events
 from jobs.report import ConfigKey
+from jobs.targets import Targets
 
 Array = NDArray[Any]
 
@@ -74,6 +75,8 @@ class Prepared:
     """How many there are; 0 for options that do not calibrate."""
     names: tuple[str, ...] = ()
     """Names of the calibration images, for messages."""
+    targets: Targets | None = None
+    """What these are labelled with, where a method is to learn from that and the task's models can."""
     validation: Validation | None = None
     """None in a rehearsal, where nothing is searched for."""
     head: tuple[str, ...] = ()

@@ -69,6 +69,7 @@ def _with_zeros(prepared: Prepared, options: NncfPruning, images: Images, watch:
     names = _sparse_names(prepared, options, model)
     sparse = sparsity.Sparse(student, names, options.sparsity, options.epochs, found=options.algorithm == "rb_sparsity")
     told = watch.on(model, None if options.enable_quantization else options)
+    labels = distillation.labels(prepared, options, teacher)
 
     def choose(epoch: training.Epoch, learned: Callable[[], lift.Learned]) -> str:
         said = told(epoch, learned)
@@ -85,13 +86,14 @@ def _with_zeros(prepared: Prepared, options: NncfPruning, images: Images, watch:
         stop=prepared.stop,
         after_step=sparse.after_step(training.steps(len(images), plan)),
         extra=sparse.extra if options.algorithm == "rb_sparsity" else None,
+        labels=labels,
         ready=sparse.ready,
     )
     ended = (f"Training ended in epoch {trained.epochs[-1].number}: {trained.ended}",) if trained.ended else ()
     return Optimised(
         model=lift.lower(model, trained.learned),
         applied={"epochs_trained": str(trained.epochs[-1].number), "best_epoch": str(trained.best.number)},
-        notes=(*ended, *distillation.left(student)),
+        notes=(*ended, *distillation.of_labels(prepared, options, labels), *distillation.left(student)),
     )
 
 

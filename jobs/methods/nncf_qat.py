@@ -93,6 +93,7 @@ def teach(
     student, teacher = distillation.lifted(
         quantized.model, prepared.model, images[0].shape, frozen=options.ignored.scope
     )
+    labels = distillation.labels(prepared, options, teacher)
     trained = training.train(
         student,
         teacher,
@@ -102,13 +103,19 @@ def teach(
         watch=watch.on(quantized.model, options),
         stop=prepared.stop,
         after_step=sparsity.hold(student, zeros),
+        labels=labels,
         first=first,
     )
     harm = watch.harm(trained)
     model = quantized.model.clone() if harm else lift.lower(quantized.model, trained.learned)
     nncf_groups.store_weights(model)
     kept = trained.epochs[0].number if harm else trained.best.number
-    return Taught(model, trained, kept, (*distillation.notes(trained, harm), *distillation.left(student)))
+    notes = (
+        *distillation.notes(trained, harm),
+        *distillation.of_labels(prepared, options, labels),
+        *distillation.left(student),
+    )
+    return Taught(model, trained, kept, notes)
 
 
 def _rehearsed(prepared: Prepared, options: NncfQat, quantized: Quantized, images: Images) -> Optimised:

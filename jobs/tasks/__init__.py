@@ -9,12 +9,14 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from jobs.findings import ModelFindings
+from jobs.image_input import ImageInput
 from jobs.intervals import Interval
 from jobs.predictions import Array as Array
 from jobs.predictions import Prediction as Prediction
 from jobs.report import ScoreHistogram, Shape
 from jobs.samples import Dataset, Sample
 from jobs.spec import CalibrateOn, TaskName
+from jobs.targets import Targets
 
 Size = tuple[int, int]
 """Height and width of an image as it came, upright."""
@@ -149,6 +151,8 @@ class Task:
     may_calibrate: Callable[[Any, CalibrateOn], bool] | None = None
     """Whether an image with this target is of the kind that is to calibrate; where all are, there is no such choice."""
     thresholds: Thresholds | None = None
+    targets: Callable[[ov.Model, Sequence[Sample], Bound, ImageInput], Targets | None] | None = None
+    """(model, samples with targets, bound, input) to what training can learn from labels; None where it can nothing."""
     unseen_change: float = 1.0
     """How much one more image may change by that nobody saw: see `compare`."""
 

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from jobs import explaining, image_input, labels, metrics, stats
 from jobs.errors import UnsupportedModel, WrongTask
 from jobs.findings import ModelFindings
+from jobs.image_input import ImageInput
 from jobs.intervals import Interval
 from jobs.samples import Dataset, Sample
 from jobs.spec import TaskName
+from jobs.targets import UNKNOWN, Targets
 from jobs.tasks import Array, Bound, Marks, Metric, Prediction, Scores, Size, Task
 
 _ACCURACY = Metric("accuracy", "Accuracy")
@@ -145,6 +147,24 @@ def truth(samples: Sequence[Sample], bound: Bound) -> Truth:
     return Truth(many)
 
 
+def targets(model: ov.Model, samples: Sequence[Sample], bound: Bound, entry: ImageInput) -> Targets:
+    """The class of each image, or of each class whether an image has it; what the model does not know is unknown."""
+    places = [[bound.from_dataset[label] for label in sample.labels or ()] for sample in samples]
+    known = [bool(row) and min(row) >= 0 for row in places]
+    (output,), classes = bound.outputs, tuple(range(len(bound.labels)))
+    if not bound.multilabel:
+        rows = [row[0] if known[image] else UNKNOWN for image, row in enumerate(places)]
+        return Targets(output, classes, lambda image: np.array(rows[image]), sum(known))
+
+    def of(image: int) -> Array:
+        many = np.full(len(classes), 0 if known[image] else UNKNOWN)
+        many[[place for place in places[image] if place >= 0]] = 1
+        return many
+
+    logits = _squash(model, output, multilabel=True) is _sigmoid
+    return Targets(output, classes, of, sum(known), exclusive=False, probabilities=False if logits else None)
+
+
 def agreement(predictions: Sequence[Prediction], bound: Bound) -> Truth:
     found = _stacked(predictions)
     return Truth((found >= bound.threshold).astype(np.int64) if bound.multilabel else found.argmax(1))
@@ -257,6 +277,7 @@ TASK = Task(
     target=target,
     bind=bind,
     truth=truth,
+    targets=targets,
     agreement=agreement,
     score=score,
     compare=compare,

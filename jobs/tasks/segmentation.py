@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,7 +24,8 @@ from jobs.numbers import percent
 from jobs.overlap import Overlaps
 from jobs.samples import Dataset, Sample
 from jobs.spec import TaskName
-from jobs.tasks import Bound, Marks, Metric, Prediction, Scores, Size, Task
+from jobs.targets import UNKNOWN, Targets
+from jobs.tasks import Array, Bound, Marks, Metric, Prediction, Scores, Size, Task
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -245,6 +247,43 @@ def truth(samples: Sequence[Sample], bound: Bound) -> Truth:
     return Truth(len(samples), read)
 
 
+def targets(model: ov.Model, samples: Sequence[Sample], bound: Bound, entry: ImageInput) -> Targets | None:
+    """The labels of the pixels that the model sees. Raises BadDataset.
+
+    None for a map of classes' numbers: no gradient says how to come nearer to another number.
+    """
+    reader = bound.read
+    assert isinstance(reader, Reader)
+    if reader.output.holds == Holds.NUMBERS:
+        return None
+    annotated = [image for image, sample in enumerate(samples) if sample.target is not None]
+    real = truth(samples, bound)
+
+    def laid(image: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        return label_maps.pack(entry.resize_map(real.read(image), VOID))
+
+    maps = dict(zip(annotated, _in_threads(laid, (partial(int, image) for image in annotated)), strict=True))
+    labels, exclusive = tuple(map(int, reader.places[: reader.output.classes])), reader.output.holds == Holds.SCORES
+    blank = np.full((entry.height, entry.width), UNKNOWN)
+
+    def of(image: int) -> Array:
+        if image not in maps:
+            return blank if exclusive else blank[None]
+        numbers = label_maps.unpack(*maps[image]).astype(np.int64)
+        known = np.isin(numbers, labels)
+        return np.where(known, numbers, UNKNOWN) if exclusive else np.where(known, numbers == labels[1], UNKNOWN)[None]
+
+    return Targets(
+        bound.outputs[0],
+        labels,
+        of,
+        len(maps),
+        axis=3 if reader.output.last else 1,
+        exclusive=exclusive,
+        probabilities=None if exclusive else not reader.output.squash,
+    )
+
+
 def agreement(predictions: Sequence[Prediction], bound: Bound) -> Truth:
     return Truth(len(predictions), lambda image: _map(predictions[image]))
 
@@ -387,6 +426,7 @@ TASK = Task(
     target=target,
     bind=bind,
     truth=truth,
+    targets=targets,
     agreement=agreement,
     score=score,
     compare=compare,

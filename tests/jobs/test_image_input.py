@@ -208,3 +208,17 @@ def test_model_of_bytes_takes_pixels_as_they_are() -> None:
     assert "whole numbers" in found.guessed[-1]
     assert (found.tensor(pixels)[0] == pixels).all()
     assert (ov.compile_model(found.embed(made), "CPU")(pixels[None])[0] == pixels).all()
+
+
+@pytest.mark.parametrize("kind", ["standard", "crop", "fit_to_window", "fit_to_window_letterbox"])
+@pytest.mark.parametrize(("height", "width"), [(40, 60), (60, 40), (20, 20)])
+def test_numbers_of_pixels_lie_where_the_pixels_do(kind: str, height: int, width: int) -> None:
+    image = np.zeros((height, width, 3), np.uint8)
+    numbers = np.full((height, width), 3, np.uint8)
+    image[height // 4 : height // 2, width // 4 : width // 2] = 255
+    numbers[height // 4 : height // 2, width // 4 : width // 2] = 7
+    found = entry([1, 3, 20, 20], {"resize_type": kind, "pad_value": "90"})
+    pixels, laid = found.resize(image)[..., 0], found.resize_map(numbers, 255)
+    assert laid.shape == (20, 20) and ((pixels > 127) == (laid == 7)).mean() > 0.97
+    padded = kind.startswith("fit") and height != width
+    assert ((laid == 255).mean() > 0.3) == padded and set(np.unique(laid)) <= {3, 7, 255}

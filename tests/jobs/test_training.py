@@ -1,6 +1,7 @@
 """Training until a quantized model says what another one says, on a network that is quantized badly by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import openvino as ov
@@ -10,7 +11,9 @@ from openvino import opset13 as ops
 
 from jobs import lift, training
 from jobs.errors import BadOutputs
+from jobs.label_loss import LabelLoss
 from jobs.lift import Lifted
+from jobs.targets import Targets
 from jobs.training import Epoch, Images, Plan
 from tests.jobs import tiny
 from tests.jobs.test_lift import quantized
@@ -96,6 +99,34 @@ def test_single_image_trains_and_tells() -> None:
     student, teacher = pair()
     trained = training.train(student, teacher, images(1), PLAN)
     assert len(trained.epochs) == 5 and all(math.isfinite(epoch.held_out) for epoch in trained.epochs)
+
+
+def labelled(teacher: Lifted, count: int, label: int) -> LabelLoss:
+    """All images of one class."""
+    targets = Targets(0, (0, 1, 2), lambda image: np.array(label), count)
+    place = teacher.outputs[0]
+    assert place is not None
+    return LabelLoss(targets, place)
+
+
+def test_labels_pull_where_the_teacher_does_not() -> None:
+    def score(weight: float) -> float:
+        student, teacher = pair()
+        labels = labelled(teacher, 24, 2)
+        plan = replace(PLAN, label_loss=weight, epochs=3, learning_rate=0.02)
+        trained = training.train(student, teacher, images(), plan, labels=labels)
+        assert trained.epochs[0].held_out == pytest.approx(1)
+        with torch.no_grad():
+            (found,) = student.module(torch.from_numpy(np.concatenate(images())))
+        return float(found.softmax(1)[:, 2].mean())
+
+    assert score(100) > score(0) + 0.01
+
+
+def test_plain_gradient_descent_learns_too() -> None:
+    student, teacher = pair()
+    trained = training.train(student, teacher, images(), replace(PLAN, optimizer="SGD"))
+    assert trained.best.held_out < 0.9
 
 
 def test_every_step_can_be_corrected_and_the_loss_have_more_to_it() -> None:

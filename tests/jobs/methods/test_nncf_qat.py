@@ -46,6 +46,16 @@ def test_each_epoch_is_told_and_reported(done: tuple[Path, Report]) -> None:
     assert "How the training went" in page and "Epoch 2 of at most 2" in page
 
 
+def test_labels_train_too_where_that_is_wanted(tmp_path: Path) -> None:
+    options = OPTIONS.model_copy(update={"label_loss": 0.5, "epochs": 1, "augmentation": True})
+    made = run.run(tiny.job(tmp_path, options=options))
+    assert made.status == "succeeded" and made.applied["label_loss"] == "0.5", made.failure
+    assert any("24 images of those that train are labelled" in note for note in made.notes)
+    plain = tiny.pictures(tmp_path / "plain", labelled=False)
+    unlabelled = run.run(tiny.job(tmp_path, options=options, dataset=plain, name="unlabelled"))
+    assert any("none of the images that train is labelled" in note for note in unlabelled.notes), unlabelled.notes
+
+
 def test_stop_keeps_the_best(tmp_path: Path) -> None:
     job_dir = tiny.job(tmp_path, options=OPTIONS.model_copy(update={"epochs": 50}))
     stopping.ask(job_dir)

@@ -13,9 +13,13 @@ from openvino import opset13 as ops
 
 from jobs.errors import BadOption, JobError, LabelMismatch, UnsupportedModel, WrongTask
 from jobs.findings import ModelFindings, Port
+from jobs.image_input import ImageInput
 from jobs.samples import Dataset, Sample
+from jobs.targets import UNKNOWN
 from jobs.tasks import Bound, Prediction
 from jobs.tasks import classification as task
+
+SIZE = ImageInput("image", 0, "NCHW", 8, 8, 3, "f32")
 
 
 def model(*shapes: Sequence[int], names: Sequence[str] = ()) -> ov.Model:
@@ -268,6 +272,26 @@ def test_scores_by_hand() -> None:
     assert scores.per_class == {"cat": {"accuracy": 1}, "dog": {"accuracy": 0.5}, "owl": {"accuracy": 1}}
     assert scores.metrics["f1_macro"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
     assert scores.metrics["auroc"] == pytest.approx(np.mean([1, 3.5 / 4, 1]))
+
+
+def test_targets_follow_the_places_of_the_model() -> None:
+    asked = [(0,), (2,), None]
+    found = bind(("owl", "cat", "fox"), labels="cat dog owl", targets=[(0,), (1,)])
+    targets = task.targets(model([1, 3]), samples(*asked), found, SIZE)
+    assert [int(targets.of(image)) for image in range(3)] == [2, UNKNOWN, UNKNOWN] and targets.known == 1
+    assert targets.exclusive and targets.labels == (0, 1, 2)
+
+
+def test_targets_of_several_labels_are_yes_or_no() -> None:
+    asked = [(0, 1), (1,), (1, 2), None]
+    found = bind(("owl", "cat", "fox"), labels="cat dog owl", targets=[(0, 1), (1,)])
+    targets = task.targets(model([1, 3]), samples(*asked), found, SIZE)
+    rows = [targets.of(image).tolist() for image in range(4)]
+    assert rows == [[1, 0, 1], [1, 0, 0], [1, UNKNOWN, UNKNOWN], [UNKNOWN] * 3] and targets.known == 2
+    assert not targets.exclusive and targets.probabilities is None, "its numbers tell"
+    entry = ops.parameter([1, 4], np.float32)
+    linear = ov.Model([ops.matmul(entry, np.ones((4, 3), np.float32), False, False)], [entry])
+    assert task.targets(linear, samples(*asked), found, SIZE).probabilities is False
 
 
 def test_truth_follows_the_places_of_the_model() -> None:

@@ -18,6 +18,7 @@ from jobs.formats import Imported
 from jobs.label_codes import VOID
 from jobs.label_maps import resized
 from jobs.samples import Dataset
+from jobs.targets import UNKNOWN
 from jobs.tasks import Prediction, segmentation
 from jobs.tasks.segmentation import TASK, MapBound
 from tests.jobs import datasets, streets, tiny
@@ -217,6 +218,37 @@ def test_guess_is_the_commonest_class_everywhere(tmp_path: Path) -> None:
     real = TASK.truth(dataset.samples, found)
     scores = TASK.score([packed(np.zeros((24, 24)))] * len(dataset.samples), real, found)
     assert TASK.chance(found) == pytest.approx(scores.metrics["miou"])
+
+
+def test_targets_are_the_labels_of_the_pixels_that_the_model_sees(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    streets.pair(root, "wide", np.random.default_rng(0), side=48)
+    datasets.text(root / "classes.txt", "\n".join(streets.CLASSES))
+    dataset, model = opened(root), streets.model(["roof", "background", "grass"])
+    found, entry = bound(model, dataset), image_input.of(model, {})
+    targets = segmentation.targets(model, dataset.samples, found, entry)
+    assert targets is not None and targets.exclusive and targets.labels == (0, 1, 2) and targets.known == 1
+    real = TASK.truth(dataset.samples, found).read(0)
+    assert (targets.of(0) == resized(real, (streets.SIDE, streets.SIDE))).all()
+
+
+def test_targets_of_a_single_class_are_yes_or_no(tmp_path: Path) -> None:
+    entry = ops.parameter([1, 3, streets.SIDE, streets.SIDE], np.float32, name="image")
+    red = ops.gather(entry, ops.constant([0]), ops.constant(1))
+    model, dataset = streets.whole(ops.sigmoid(red), entry, ["roof"]), named(tmp_path / "data", ["background", "roof"])
+    found = bound(model, dataset)
+    targets = segmentation.targets(model, dataset.samples, found, image_input.of(model, {}))
+    assert targets is not None and not targets.exclusive and targets.probabilities
+    real = TASK.truth(dataset.samples, found).read(0).astype(np.int64)
+    assert (targets.of(0)[0] == np.where(real == VOID, UNKNOWN, real == 1)).all()
+
+
+def test_map_of_numbers_has_no_targets(tmp_path: Path) -> None:
+    entry = ops.parameter([1, 3, streets.SIDE, streets.SIDE], np.float32, name="image")
+    best = ops.convert(ops.topk(entry, ops.constant(1), 1, "max", "value").output(1), "i32")
+    model, dataset = streets.whole(best, entry), named(tmp_path / "data")
+    found = bound(model, dataset)
+    assert segmentation.targets(model, dataset.samples, found, image_input.of(model, {})) is None
 
 
 def test_nothing_to_count_is_an_error(tmp_path: Path) -> None:

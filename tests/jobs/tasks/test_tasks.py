@@ -1,15 +1,19 @@
 """What every task must do, whatever it is about: its functions fit together, on a model and a dataset of its own."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
 import pytest
+import torch
 
-from jobs import data, division, formats, image_input, layouts, measure, tasks
+from jobs import data, division, formats, image_input, layouts, lift, measure, tasks, templates
+from jobs.label_loss import LabelLoss
 from jobs.spec import TaskName
+from jobs.targets import UNKNOWN
 from jobs.tasks import Bound, Prediction, Task
 from tests.jobs import anomalies, scenes, streets, tiny
 
@@ -36,8 +40,9 @@ class Case:
         self.settings = formats.model_info(self.model)
         samples = division.divide(self.dataset, calibration=6).validation
         self.bound = task.bind(self.model, self.settings, self.dataset)
-        entry = image_input.of(self.model, self.settings)
+        self.entry = entry = image_input.of(self.model, self.settings)
         decoded = data.decode(samples, entry.resize, folder / "scratch")
+        self.pixels = decoded.pixels
         compiled = measure.compile_for(entry.embed(self.model), "CPU", "throughput")
         self.predictions = measure.predictions(compiled, decoded, self.bound, folder / "scratch")
         self.real = task.truth(decoded.samples, self.bound)
@@ -112,6 +117,27 @@ def test_difference_is_none_between_equals_and_one_where_the_answer_changed(case
     words = [case.task.describe(prediction, case.bound)[0] for prediction in case.predictions]
     changed = case.task.difference(case.predictions, case.rolled, case.bound) >= 1
     assert changed.tolist() == [words[place] != words[place - 1] for place in range(case.count)]
+
+
+def test_a_good_model_is_right_by_the_labels_that_train(case: Case) -> None:
+    if case.task.targets is None:
+        assert case.task.name not in templates.LABELS_TRAIN
+        return
+    assert case.task.name in templates.LABELS_TRAIN
+    targets = case.task.targets(case.model, case.samples, case.bound, case.entry)
+    assert targets is not None and targets.known == case.count
+    lifted = lift.lift(lift.folded(case.model))
+    place = lifted.outputs[targets.output]
+    assert place is not None
+    found = LabelLoss(targets, place)
+    with torch.no_grad():
+        outputs = lifted.module(torch.from_numpy(np.concatenate([case.entry.tensor(one) for one in case.pixels])))
+    right = found.targets(range(case.count))
+    assert found(outputs, outputs, right) < 0.75 * found(outputs, outputs, right.roll(1, 0))
+    unlabelled = case.task.targets(
+        case.model, [replace(sample, target=None) for sample in case.samples], case.bound, case.entry
+    )
+    assert unlabelled is not None and unlabelled.known == 0 and (unlabelled.of(0) == UNKNOWN).all()
 
 
 def test_answers_and_truth_are_told_in_words(case: Case) -> None:
