@@ -3,13 +3,13 @@
 from pydantic import JsonValue
 
 from jobs import fields
-from jobs.translation import Reader, Rule, change, keep, only, refuse, section, walk
+from jobs.translation import Reader, Rule, change, keep, refuse, section, walk
 
 _SGD = 1e-3
 """A rate above it is one for plain gradient descent."""
 _TOO_FAST = (
-    "That is a rate for SGD. AdamW trains here, which so large steps would lead away from the model, so its own rate is"
-    " used; set learning_rate to have another."
+    "That is a rate for SGD. AdamW trains, as the file does not say otherwise, and so large steps would lead away from"
+    " the model, so its own rate is used; set learning_rate to have another."
 )
 
 
@@ -21,13 +21,12 @@ def rate(reader: Reader, path: str, value: JsonValue) -> None:
 
 
 def optimizer(reader: Reader, path: str, value: JsonValue) -> None:
-    """The rate of the optimizer that trains here is kept, however fast."""
-    kind = value.get("type") if isinstance(value, dict) else None
-    adam = isinstance(kind, str) and kind.lower().startswith("adam")
-    pace = keep("learning_rate") if adam else rate
-    used = "AdamW trains, with moments of its own."
+    """The rate of an optimizer that is named is kept, however fast."""
+    named = value.get("type") if isinstance(value, dict) else None
+    pace = keep("learning_rate") if isinstance(named, str) and named.lower() in _OPTIMIZERS else rate
+    used = "SGD trains with a momentum of 0.9, AdamW with PyTorch's moments."
     rules: dict[str, Rule] = {
-        "type": only("AdamW", "AdamW trains, whose steps are alike for weights and quantizers."),
+        "type": _type,
         "lr": pace,
         "base_lr": pace,
         "weight_decay": keep("weight_decay"),
@@ -35,6 +34,20 @@ def optimizer(reader: Reader, path: str, value: JsonValue) -> None:
         **dict.fromkeys(("optimizer_params", "schedule_type", "schedule_params", "steps", "gamma"), change(SCHEDULE)),
     }
     walk(reader, path, value, rules)
+
+
+_OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW", "adam": "AdamW"}
+
+
+def _type(reader: Reader, path: str, value: JsonValue) -> None:
+    name = value.lower() if isinstance(value, str) else ""
+    if name == "adam":
+        note = "AdamW, which is Adam with weight decay beside its moments instead of in them."
+        reader.set(path, value, "optimizer", "AdamW", "changed", note)
+    elif name in _OPTIMIZERS:
+        reader.set(path, value, "optimizer", _OPTIMIZERS[name])
+    else:
+        reader.add(path, value, "changed", "AdamW trains; SGD is the other that can.")
 
 
 SCHEDULE = "The rate rises in the warm-up and falls to 0 along a cosine."

@@ -10,7 +10,7 @@ from jobs.compression_config import OWN
 from jobs.compression_quantization import OVERFLOW
 from jobs.spec import NncfPruning, Trained
 
-_TRAINING = {"learning_rate", "weight_decay", "learning_rate_warmup_iters", "epochs", "target_device"}
+_TRAINING = {"optimizer", "learning_rate", "weight_decay", "learning_rate_warmup_iters", "epochs", "target_device"}
 _QUANTIZATION = {
     *("preset", "stat_subset_size", "saturation_fix", "ignored.scope"),
     *("weights.bits", "weights.mode", "weights.granularity"),
@@ -44,7 +44,7 @@ def write(options: Trained) -> str:
     algorithms[-1]["validate_scopes"] = options.ignored.strict
     said.add("ignored.strict")
     part: dict[str, Any] = {
-        "optimizer": {"type": "AdamW", "lr": options.learning_rate, "weight_decay": options.weight_decay},
+        "optimizer": {"type": options.optimizer, "lr": options.learning_rate, "weight_decay": options.weight_decay},
         "lr_config": {"warmup_iters": options.learning_rate_warmup_iters},
         "total_epochs": options.epochs,
         "nncf_config": {"target_device": options.target_device, "compression": algorithms},

@@ -32,6 +32,8 @@ from jobs.templates import ConfigFile
             "early_stop_patience": "0",
             "learning_rate_warmup_iters": "0",
             "shuffle_data": "false",
+            "optimizer": "SGD",
+            "label_loss": "0.5",
         },
     ],
 )
