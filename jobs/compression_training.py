@@ -21,10 +21,10 @@ def rate(reader: Reader, path: str, value: JsonValue) -> None:
 
 
 def optimizer(reader: Reader, path: str, value: JsonValue) -> None:
-    """The rate of an optimizer that is named is kept, however fast."""
+    """The rate of the optimizer that trains here is kept, however fast."""
     named = value.get("type") if isinstance(value, dict) else None
-    pace = keep("learning_rate") if isinstance(named, str) and named.lower() in _OPTIMIZERS else rate
-    used = "SGD trains with a momentum of 0.9, AdamW with PyTorch's moments."
+    pace = keep("learning_rate") if isinstance(named, str) and named.lower() in _ADAMS else rate
+    used = "AdamW trains, with moments of its own."
     rules: dict[str, Rule] = {
         "type": _type,
         "lr": pace,
@@ -36,18 +36,16 @@ def optimizer(reader: Reader, path: str, value: JsonValue) -> None:
     walk(reader, path, value, rules)
 
 
-_OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW", "adam": "AdamW"}
+_ADAMS = ("adamw", "adam")
 
 
 def _type(reader: Reader, path: str, value: JsonValue) -> None:
-    name = value.lower() if isinstance(value, str) else ""
-    if name == "adam":
-        note = "AdamW, which is Adam with weight decay beside its moments instead of in them."
-        reader.set(path, value, "optimizer", "AdamW", "changed", note)
-    elif name in _OPTIMIZERS:
-        reader.set(path, value, "optimizer", _OPTIMIZERS[name])
-    else:
-        reader.add(path, value, "changed", "AdamW trains; SGD is the other that can.")
+    if isinstance(value, str) and value.lower() == "adamw":
+        reader.set(path, value, "optimizer", "AdamW")
+        return
+    note = "AdamW trains, whose steps are alike for weights and quantizers."
+    sgd = " Set optimizer to SGD to have that." if isinstance(value, str) and value.lower() == "sgd" else ""
+    reader.add(path, value, "changed", note + sgd)
 
 
 SCHEDULE = "The rate rises in the warm-up and falls to 0 along a cosine."

@@ -10,7 +10,9 @@ from jobs.compression_config import OWN
 from jobs.compression_quantization import OVERFLOW
 from jobs.spec import NncfPruning, Trained
 
-_TRAINING = {"optimizer", "learning_rate", "weight_decay", "learning_rate_warmup_iters", "epochs", "target_device"}
+_TRAINING = {"learning_rate_warmup_iters", "epochs", "target_device"}
+_ADAMW = {"optimizer", "learning_rate", "weight_decay"}
+"""What NNCF's key can say of the one optimizer that is taken over from there."""
 _QUANTIZATION = {
     *("preset", "stat_subset_size", "saturation_fix", "ignored.scope"),
     *("weights.bits", "weights.mode", "weights.granularity"),
@@ -44,11 +46,13 @@ def write(options: Trained) -> str:
     algorithms[-1]["validate_scopes"] = options.ignored.strict
     said.add("ignored.strict")
     part: dict[str, Any] = {
-        "optimizer": {"type": options.optimizer, "lr": options.learning_rate, "weight_decay": options.weight_decay},
         "lr_config": {"warmup_iters": options.learning_rate_warmup_iters},
         "total_epochs": options.epochs,
         "nncf_config": {"target_device": options.target_device, "compression": algorithms},
     }
+    if options.optimizer == "AdamW":
+        part["optimizer"] = {"type": "AdamW", "lr": options.learning_rate, "weight_decay": options.weight_decay}
+        said |= _ADAMW
     chosen = compression_parts.part(quantization=quantizes, pruning=prunes)
     base: dict[str, Any] = {"nncf_config": {"compression": []}}
     whole = {"base": base, chosen: {**part, OWN: _rest(options, said)}, "order_of_parts": [chosen]}
@@ -101,7 +105,8 @@ def _pruning(options: NncfPruning) -> tuple[dict[str, Any], set[str]]:
 
 def _rest(options: Trained, said: set[str]) -> dict[str, JsonValue]:
     """Settings that are not the method's own, and are not said yet."""
-    found: dict[str, JsonValue] = {"batch_size": options.batch_size, "train_images": options.train_images}
+    always = ("batch_size", "train_images", "label_loss")  # which templates may have otherwise
+    found: dict[str, JsonValue] = {name: _plain(fields.value(options, name)) for name in always}
     for one in sorted(fields.describe(type(options)), key=lambda one: one.name):
         value = fields.value(options, one.name)
         # One target of filters is said; what the other is counts when a person takes that away.

@@ -111,11 +111,13 @@ def of_labels(prepared: Prepared, options: Options, found: "LabelLoss | None") -
         return ()
     targets = prepared.targets
     if found is not None and targets is not None:
-        return (f"{count(targets.known, 'image')} of those that train are labelled, and the loss on that counted too.",)
-    why = "none of the images that train is labelled"
+        return (
+            f"It was trained to answer as the original does, and by the labels of {count(targets.known, 'image')}.",
+        )
+    why = "no image that trains is labelled"
     if targets is not None and targets.known:
-        why = "the output that the labels are about is behind what can be trained"
-    return (f"No loss on labels counted: {why}.",)
+        why = "the output that labels are about is behind what can be trained"
+    return (f"It was trained to answer as the original does, and not by labels: {why}.",)
 
 
 def share(emit: events.Emit, low: float, high: float) -> events.Emit:
@@ -232,8 +234,9 @@ def applied(options: Options, trained: "Trained", best: int) -> dict[str, str]:
     return {**said, "epochs_trained": str(trained.epochs[-1].number), "best_epoch": str(best)}
 
 
-def notes(trained: "Trained", harm: str) -> tuple[str, ...]:
+def notes(trained: "Trained", harm: str, *, labelled: bool = False) -> tuple[str, ...]:
     """When the training of a quantized model ended, and which of its models is kept."""
+    there = "to the original and the labels" if labelled else "to the original"
     first, best = trained.epochs[0], trained.best
     said = [f"Training ended in epoch {trained.epochs[-1].number}: {trained.ended}"] if trained.ended else []
     if harm:
@@ -243,7 +246,7 @@ def notes(trained: "Trained", harm: str) -> tuple[str, ...]:
         )
     elif best.number > first.number:
         said.append(
-            f"The model of epoch {best.number} is kept: on images that trained nothing, it is nearer to the original"
+            f"The model of epoch {best.number} is kept: on images that trained nothing, it is nearer {there}"
             f" than the one quantized without training (loss {best.held_out:.3g} instead of {first.held_out:.3g})."
         )
     elif len(trained.epochs) > 1 or not said:

@@ -412,14 +412,15 @@ class Trained(Quantization):
     optimizer: Literal["AdamW", "SGD"] = Field(
         default="AdamW",
         title="Optimizer",
-        description="SGD has a momentum of 0.9, and wants a rate a hundred times as high",
+        description="SGD has a momentum of 0.9, wants half the rate or less, and as a rule wins back less",
     )
     label_loss: float = Field(
         default=0.0,
         ge=0,
         le=100,
         title="Loss on labels",
-        description="what the labels of the images that train count, beside 1 of what the original says; 0 leaves them",
+        description="what the labels of images that train count, where these have any, beside 1 of what the original"
+        " answers; 0 leaves it at that",
     )
     augmentation: bool = Field(
         default=False,

@@ -190,13 +190,18 @@ def _said_by_otx(template: Template, method: str) -> dict[str, _Value]:
         quantizes = _parameter(template, _NNCF, "enable_quantization") if method == "nncf_pruning" else None
         found = {"batch_size": batch, "enable_quantization": quantizes}
         said = {name: _Value(value, "configuration.yaml") for name, value in found.items() if value is not None}
-        ours = _TRAINING.get(template.task, {}) if method == "nncf_qat" else {}
+        ours = {**(_TRAINING.get(template.task, {}) if method == "nncf_qat" else {}), **_labels(template)}
         return {**said, **{name: _Value(value, _OURS) for name, value in ours.items()}}
     told = template.configuration.groups.get("pot_parameters")
     if told is None or not _is_pot(method):
         return {}
     said = {name: _Value(configuration.effective(node), "configuration.yaml") for name, node in told.parameters.items()}
     return {**said, "shuffle_data": _Value(True, _OTX)}
+
+
+def _labels(template: Template) -> Mapping[str, float]:
+    """Labels count as much as the original's answers where they can be learned from."""
+    return {"label_loss": 1.0} if template.task in LABELS_TRAIN else {}
 
 
 def _layers(

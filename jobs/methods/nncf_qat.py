@@ -111,7 +111,7 @@ def teach(
     nncf_groups.store_weights(model)
     kept = trained.epochs[0].number if harm else trained.best.number
     notes = (
-        *distillation.notes(trained, harm),
+        *distillation.notes(trained, harm, labelled=labels is not None),
         *distillation.of_labels(prepared, options, labels),
         *distillation.left(student),
     )

@@ -27,7 +27,10 @@ METHODS: Mapping[str, tuple[str, str, str]] = {
     "nncf_qat": (
         "NNCF",
         "Quantization",
-        "When POT loses too much. It is trained to answer as the original does, without labels. Minutes; you watch it.",
+        (
+            "When POT loses too much. It is trained to answer as the original does: no labels are needed, though they"
+            " help. Minutes; you watch it."
+        ),
     ),
     "nncf_pruning": (
         "NNCF",

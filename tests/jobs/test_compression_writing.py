@@ -35,6 +35,7 @@ from jobs.templates import ConfigFile
             "optimizer": "SGD",
             "label_loss": "0.5",
         },
+        {"label_loss": "0"},
     ],
 )
 def test_settings_written_come_to_the_same_settings(method: str, template: str, given: dict[str, str]) -> None:

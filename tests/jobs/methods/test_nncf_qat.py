@@ -50,10 +50,10 @@ def test_labels_train_too_where_that_is_wanted(tmp_path: Path) -> None:
     options = OPTIONS.model_copy(update={"label_loss": 0.5, "epochs": 1, "augmentation": True})
     made = run.run(tiny.job(tmp_path, options=options))
     assert made.status == "succeeded" and made.applied["label_loss"] == "0.5", made.failure
-    assert any("24 images of those that train are labelled" in note for note in made.notes)
+    assert any("by the labels of 24 images" in note for note in made.notes)
     plain = tiny.pictures(tmp_path / "plain", labelled=False)
     unlabelled = run.run(tiny.job(tmp_path, options=options, dataset=plain, name="unlabelled"))
-    assert any("none of the images that train is labelled" in note for note in unlabelled.notes), unlabelled.notes
+    assert any("no image that trains is labelled" in note for note in unlabelled.notes), unlabelled.notes
 
 
 def test_stop_keeps_the_best(tmp_path: Path) -> None:
