@@ -114,7 +114,7 @@ def of_labels(prepared: Prepared, options: Options, found: "LabelLoss | None") -
         return (
             f"It was trained to answer as the original does, and by the labels of {count(targets.known, 'image')}.",
         )
-    why = "no image that trains is labelled"
+    why = "no image that trains has any to be trusted"
     if targets is not None and targets.known:
         why = "the output that labels are about is behind what can be trained"
     return (f"It was trained to answer as the original does, and not by labels: {why}.",)

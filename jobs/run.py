@@ -119,7 +119,9 @@ def _work(job_dir: Path, scratch: Path, wanted: JobSpec, stages: Stages, draft: 
 
     with stages.stage("quantize"):
         method = methods.by_name(wanted.method)
-        prepared = _prepared(pair, calibration, wanted.options)
+        prepared = _prepared(pair, calibration)
+        if not doubt:  # labels that the original knows nothing of would teach it something else
+            prepared = replace(prepared, targets=_targets(pair, calibration, wanted.options))
         known = PairValidation(pair, validation, before.predictions, wanted.device, scratch)
         head = settling.left_in_float(pair, wanted.options, wanted.calibrate_on, prepared.model)
         options, exact = _with_head(wanted.options, head)
@@ -236,14 +238,13 @@ def _broken(calibration: Decoded, validation: Decoded) -> tuple[str, ...]:
     return (f"{len(names)} of the images cannot be read and were left out: {shown}.",)
 
 
-def _prepared(pair: Pair, calibration: Decoded, options: Options) -> Prepared:
+def _prepared(pair: Pair, calibration: Decoded) -> Prepared:
     images = data.Calibration(calibration.pixels, pair.entry.name, pair.entry.tensor)
     return Prepared(
         model=pair.float_model,
         calibration=images,
         calibration_size=len(images),
         names=tuple(sample.name for sample in calibration.samples),
-        targets=_targets(pair, calibration, options),
     )
 
 

@@ -53,7 +53,10 @@ def test_labels_train_too_where_that_is_wanted(tmp_path: Path) -> None:
     assert any("by the labels of 24 images" in note for note in made.notes)
     plain = tiny.pictures(tmp_path / "plain", labelled=False)
     unlabelled = run.run(tiny.job(tmp_path, options=options, dataset=plain, name="unlabelled"))
-    assert any("no image that trains is labelled" in note for note in unlabelled.notes), unlabelled.notes
+    assert any("not by labels" in note for note in unlabelled.notes), unlabelled.notes
+    swapped = {"labels": "green,blue,red"}
+    guessing = run.run(tiny.job(tmp_path, options=options, name="guessing", model_settings=swapped))
+    assert any("not by labels" in note for note in guessing.notes), "what the original knows nothing of"
 
 
 def test_stop_keeps_the_best(tmp_path: Path) -> None:
