@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from jobs import figures, titles
 from jobs.report import Artifact, NextStep, Report
+from jobs.spec import OPTIONS, Trained
 from otx_web.ui import parts
 from otx_web.ui.parts import element, join
 
@@ -112,10 +113,24 @@ def next_steps(report: Report, seen: Seen) -> Markup:
     if verdict is None or verdict.accuracy == "held" or not verdict.next:
         return Markup()
     steps = [_step(number, step, seen) for number, step in enumerate(verdict.next)]
-    rest = [parts.more(f"{len(steps) - STEPS_OPEN} more", _list(steps[STEPS_OPEN:]))] if len(steps) > STEPS_OPEN else []
+    shown = _shown(report.method, verdict.next)
+    rest = [step for number, step in enumerate(steps) if number not in shown]
     return element(
-        "section", element("h2", "What next"), _list(steps[:STEPS_OPEN]), *rest, classes="ow-card ow-next ow-stack"
+        "section",
+        element("h2", "What next"),
+        _list([steps[number] for number in shown]),
+        *([parts.more(f"{len(rest)} more", _list(rest))] if rest else []),
+        classes="ow-card ow-next ow-stack",
     )
+
+
+def _shown(method: str, steps: Sequence[NextStep]) -> list[int]:
+    """Places of the first few, and of the training that POT's losses are for: few would look for it behind a click."""
+    first = list(range(min(STEPS_OPEN, len(steps))))
+    trains = [place for place, step in enumerate(steps) if issubclass(OPTIONS[step.method], Trained)]
+    if not trains or trains[0] in first or issubclass(OPTIONS[method], Trained):
+        return first
+    return [*first[:-1], trains[0]]
 
 
 def _list(steps: list[Markup]) -> Markup:

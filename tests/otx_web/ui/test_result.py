@@ -108,6 +108,12 @@ def test_steps_come_with_reason_time_and_a_button() -> None:
         assert text in page
 
 
+def test_training_after_pot_is_not_behind_a_click() -> None:
+    trains = made.STEP.model_copy(update={"title": "Train it", "method": "nncf_qat"})
+    page = summary(after=0.755, verdict=made.verdict("lost", 0.05, next=(made.STEP,) * 4 + (trains,)))
+    assert page.index("Train it") < page.index("2 more") and page.count('data-act="step"') == 5
+
+
 def test_downloads_are_those_of_the_report() -> None:
     page = summary()
     for path in ("artifacts/model.zip", "artifacts/report.html", "artifacts/config.json", "report.json"):
