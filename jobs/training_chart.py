@@ -10,6 +10,7 @@ from jobs.events import Epoch
 from jobs.markup import element
 
 _SMALLER = "At each upright line the model was made smaller, and the loss begins anew."
+_EARLY = "Epochs before that had not all of the zeros yet, and do not count."
 Line = tuple[str, str, Sequence[tuple[int, float]]]
 """Class, what it is called, and its values by epoch."""
 
@@ -65,7 +66,17 @@ def _said(epochs: Sequence[Epoch]) -> str:
     far = f"Epoch {now.number} of at most {now.total}." if now.number else "Before the first epoch."
     kept = f" The best so far is epoch {best[-1].number}." if best and best[-1].number else ""
     smaller = f" {_SMALLER}" if any(map(is_smaller, epochs)) else ""
-    return f"{far}{kept} The loss is how far the outputs are from the original's; the mark is the best by it.{smaller}"
+    early = f" {_EARLY}" if best and any(one.held_out < best[-1].held_out for one in _since(epochs, best[-1])) else ""
+    loss = "The loss is how far the outputs are from the original's; the mark is the best by it."
+    return f"{far}{kept} {loss}{early}{smaller}"
+
+
+def _since(epochs: Sequence[Epoch], best: Epoch) -> Sequence[Epoch]:
+    """Those of the training that the best is of, up to it."""
+    found: list[Epoch] = []
+    for one in epochs[: epochs.index(best) + 1]:
+        found = [one] if is_smaller(one) else [*found, one]
+    return found
 
 
 def _plot(title: str, lines: Sequence[Line], last: int, marks: _Marks, *, percent: bool) -> Markup:

@@ -28,6 +28,14 @@ def test_models_made_smaller_between_epochs_are_marked() -> None:
     assert "upright line" not in training_chart.chart([epoch(0, 0.4), epoch(1, 0.2)])
 
 
+def test_epochs_before_all_zeros_were_there_do_not_count() -> None:
+    page = training_chart.chart([epoch(0, 0.0), epoch(1, 0.1), epoch(2, 0.4)], "accuracy")
+    assert "Epochs before that had not all of the zeros yet, and do not count." in page
+    smaller = epoch(1, 0.5).model_copy(update={"loss": None})
+    page = training_chart.chart([epoch(0, 0.0), epoch(1, 0.1), smaller, epoch(2, 0.4)], "accuracy")
+    assert "do not count" not in page
+
+
 def test_first_look_has_one_point() -> None:
     page = training_chart.chart([epoch(0, 0.4)])
     assert "Before the first epoch." in page and "by epoch: 0.4." in page
