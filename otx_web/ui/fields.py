@@ -14,7 +14,7 @@ from markupsafe import Markup
 from jobs.fields import Parameter, allowed
 from otx_web.ui import parts
 
-POINTS = ("max_drop", "maximal_drop")
+POINTS = ("max_drop", "maximal_drop", "maximal_absolute_accuracy_degradation")
 """Fractions that a person reads and writes as percentage points."""
 SHARES = ("filter_pruning.pruning_flops_target", "filter_pruning.pruning_target", "sparsity.sparsity_target")
 """Fractions that a sentence names as percentages."""
