@@ -85,6 +85,8 @@ def meaningless(options: Options) -> frozenset[str]:
         idle |= {f"{_FILTERS}{name}" for name in ("pruning_init", "schedule", "num_init_steps", "pruning_steps")}
     else:
         idle |= {name for name in names if name.startswith(_LEVEL) and name != f"{_LEVEL}enabled"}
+    if options.filter_pruning.pruning_flops_target is not None:
+        idle.add(f"{_FILTERS}pruning_target")
     if not options.enable_quantization:
         of_quantization = {one.name for one in fields.describe(Quantization)}
         idle |= {name for name in of_quantization if not name.startswith(_OF_IMAGES)} | {"quantized_epochs"}

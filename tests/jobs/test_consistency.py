@@ -63,6 +63,8 @@ def test_steps_must_come_in_order_and_in_time(steps: str) -> None:
     [
         ({"sparsity__sparsity_target": "0.6"}, "sparsity.sparsity_target"),
         ({"algorithm": "magnitude_sparsity", "filter_pruning__pruning_init": "0.1"}, "filter_pruning.pruning_init"),
+        ({"filter_pruning__pruning_target": "0.5"}, "filter_pruning.pruning_target"),
+        ({"filter_pruning__pruning_target": "0.5", "filter_pruning__pruning_flops_target": ""}, ""),
         ({"algorithm": "magnitude_sparsity", "sparsity__patience": "2"}, "sparsity.patience"),
         ({"algorithm": "rb_sparsity", "sparsity__weight_importance": "abs"}, "sparsity.weight_importance"),
         ({"enable_quantization": "false", "weights__mode": "symmetric"}, "weights.mode"),
