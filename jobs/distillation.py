@@ -26,7 +26,7 @@ _FORWARD = 0.4
 """Of a step's time, what an image costs that trains nothing."""
 _OF_TRAINING = (
     *("train_images", "epochs", "batch_size", "learning_rate", "learning_rate_warmup_iters", "weight_decay"),
-    *("optimizer", "label_loss"),
+    *("optimizer", "label_loss", "augmentation"),
     *("early_stop_patience", "maximal_absolute_accuracy_degradation", "maximal_relative_accuracy_degradation"),
 )
 
@@ -224,14 +224,19 @@ def _known(value: float) -> float | None:
 # --- what came of it
 
 
-def applied(options: Options, trained: "Trained", best: int) -> dict[str, str]:
+def applied(options: Options) -> dict[str, str]:
     """Settings of the training as they were used."""
     values = {name: getattr(options, name) for name in _OF_TRAINING}
-    said = {
-        name: value if isinstance(value, str) else f"{value:g}" for name, value in values.items() if value is not None
-    }
-    said["augmentation"] = str(options.augmentation).lower()
-    return {**said, "epochs_trained": str(trained.epochs[-1].number), "best_epoch": str(best)}
+    return {name: _text(value) for name, value in values.items() if value is not None}
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def epochs(trained: "Trained", best: int) -> dict[str, str]:
+    """How long it was trained, and which epoch is kept, beside the settings."""
+    return {"epochs_trained": str(trained.epochs[-1].number), "best_epoch": str(best)}
 
 
 def notes(trained: "Trained", harm: str, *, labelled: bool = False) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ def _by_schedule(course: _Course) -> Optimised:
             break
         if made.trained.ended:
             notes.append(f"Training ended in epoch {course.done}: {made.trained.ended}")
-    applied = {"epochs_trained": str(course.done), "best_epoch": str(made.trained.best.number)}
+    applied = distillation.epochs(made.trained, made.trained.best.number)
     return Optimised(model=course.model, applied=applied, notes=(*notes, *made.notes))
 
 

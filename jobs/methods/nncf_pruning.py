@@ -40,7 +40,7 @@ def apply(prepared: Prepared, options: NncfPruning, emit: events.Emit) -> Optimi
         made = _with_zeros(prepared, options, images, watch, part)
     made = replace(
         made,
-        applied={**_applied(options), **made.applied},
+        applied={**_applied(options), **distillation.applied(options), **made.applied},
         notes=(*made.notes, *_removed(prepared, made.model, images[0].shape, options)),
     )
     if options.enable_quantization:
@@ -92,7 +92,7 @@ def _with_zeros(prepared: Prepared, options: NncfPruning, images: Images, watch:
     ended = (f"Training ended in epoch {trained.epochs[-1].number}: {trained.ended}",) if trained.ended else ()
     return Optimised(
         model=lift.lower(model, trained.learned),
-        applied={"epochs_trained": str(trained.epochs[-1].number), "best_epoch": str(trained.best.number)},
+        applied=distillation.epochs(trained, trained.best.number),
         notes=(*ended, *distillation.of_labels(prepared, options, labels), *distillation.left(student)),
     )
 
@@ -128,7 +128,12 @@ def _quantized(
     return replace(
         made,
         model=taught.model,
-        applied={**_without_others(quantized.applied), **made.applied, "quantizers": str(quantized.quantizers)},
+        applied={
+            **_without_others(quantized.applied),
+            **made.applied,
+            **distillation.epochs(taught.trained, taught.kept),
+            "quantizers": str(quantized.quantizers),
+        },
         notes=(*dict.fromkeys((*made.notes, *quantized.notes, *taught.notes)),),
     )
 

@@ -51,7 +51,8 @@ def apply(prepared: Prepared, options: NncfQat, emit: events.Emit) -> Optimised:
         model=taught.model,
         applied={
             **quantized.applied,
-            **distillation.applied(options, taught.trained, taught.kept),
+            **distillation.applied(options),
+            **distillation.epochs(taught.trained, taught.kept),
             "quantizers": str(quantized.quantizers),
         },
         config_keys=ignored.keys(prepared.model, options.ignored),

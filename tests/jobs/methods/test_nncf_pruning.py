@@ -79,7 +79,7 @@ def test_all_trainings_are_one_chart_and_one_bar(pruned: tuple[Path, Report]) ->
     begins = [place for place, epoch in enumerate(made.training) if epoch.loss is None]
     assert begins == [0, 2, 5], "before each stage, and before the training in 8 bits"
     assert {epoch.total for epoch in made.training} == {4}
-    assert made.applied["algorithm"] == "filter_pruning" and made.applied["epochs_trained"] == "3"
+    assert made.applied["algorithm"] == "filter_pruning" and made.applied["epochs_trained"] == "4"
     assert made.applied["filter_pruning.pruning_flops_target"] == "0.3"
     assert not any(name.startswith("sparsity.") for name in made.applied)
 
@@ -101,7 +101,7 @@ def test_pruning_alone_stays_in_float(tmp_path: Path) -> None:
     with zipfile.ZipFile(job_dir / "artifacts/model.zip") as packed:
         assert packed.namelist() == ["colours_pruned.xml", "colours_pruned.bin"]
     assert made.after and made.after.precision == "FP32" and made.after.parameters
-    assert "quantizers" not in made.applied
+    assert "quantizers" not in made.applied and made.applied["epochs"] == "3"
 
 
 @pytest.mark.parametrize(("algorithm", "last"), [("filter_pruning", 1), ("magnitude_sparsity", 2)])
