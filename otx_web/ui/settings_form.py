@@ -307,7 +307,7 @@ def keys(found: Sequence[ConfigKey]) -> Markup:
         (parts.element("code", key.key), key.value, parts.badge(key.fate.capitalize(), FATES[key.fate]), key.note)
         for key in found
     ]
-    return parts.table(["Key", "Value", "", "Why"], rows, classes="ow-compact ow-keys")
+    return parts.table(["Key", "Value", "Fate", "Why"], rows, classes="ow-compact ow-keys")
 
 
 def _error(name: str, messages: Mapping[str, str]) -> Markup:
