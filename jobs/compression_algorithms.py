@@ -7,20 +7,26 @@ from difflib import get_close_matches
 from pydantic import JsonValue
 
 from jobs import compression_pruning, compression_quantization
+from jobs.errors import BadConfig
 from jobs.translation import Reader, Rule, change, only, walk
 
 _PRUNES = (
     "The method NNCF Pruning does that, and quantizes too. This one leaves every filter and weight in place, and only"
     " quantizes."
 )
-_SMALLER = "The network stays as it is; no other is searched for. Train a smaller one where it is too slow"
+_SMALLER = (
+    "The network stays as it is; no other is searched for. Train a smaller one where it is too slow, or prune its"
+    " filters."
+)
+NAS = "bootstrapNAS"
+"""The section of a search for another network, beside the algorithms."""
 _NEVER: Mapping[str, str] = {
     "const_sparsity": compression_pruning.CONST,
     "movement_sparsity": "No part of a transformer is removed. What there is for one is magnitude_sparsity, of the"
     " method NNCF Pruning, and quantization.",
     "binarization": "No device of OpenVINO runs single bits faster; 8 are used.",
-    "bootstrap_nas": f"{_SMALLER}, or prune its filters.",
-    "progressive_shrinking": f"{_SMALLER}, or prune its filters.",
+    **dict.fromkeys((NAS, "bootstrap_nas", "progressive_shrinking"), _SMALLER),
+    **dict.fromkeys(("hawq", "autoq"), compression_quantization.PRECISION),
 }
 """Algorithms that do not run, and what can be done instead."""
 _REFUSED: Mapping[bool, Mapping[str, str]] = {
@@ -56,6 +62,22 @@ def algorithms(*, prunes: bool, lenient: bool = False) -> Rule:
             _algorithm(reader, here, one, prunes=prunes, quantized="quantization" in kinds)
 
     return rule
+
+
+def search(reader: Reader, path: str, value: JsonValue) -> None:
+    """The section `NAS`, which is refused."""
+    reader.add(path, value, "refused", _SMALLER)
+    reader.warnings.append(f"“{reader.source}” asks for {NAS}. {_SMALLER}")
+
+
+def require(name: str, data: Mapping[str, JsonValue]) -> None:
+    """Raises BadConfig where a file, by its name and root, asks for no algorithm."""
+    if data.get("compression") not in (None, [], {}):
+        return
+    if NAS in data:
+        raise BadConfig(f"“{name}” asks for {NAS} alone.", hint=_SMALLER, where=name)
+    hint = 'It needs "compression": {"algorithm": "quantization"}.'
+    raise BadConfig(f"“{name}” names no algorithm.", hint=hint, where=name)
 
 
 def _kind(algorithm: Mapping[str, JsonValue]) -> str:

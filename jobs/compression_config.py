@@ -8,8 +8,15 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from jobs import commented_json, compression_parts, compression_pruning, config_kind, fields, translation
-from jobs.compression_algorithms import algorithms
+from jobs import (
+    commented_json,
+    compression_algorithms,
+    compression_parts,
+    compression_pruning,
+    config_kind,
+    fields,
+    translation,
+)
 from jobs.compression_parts import PRUNING, QUANTIZATION
 from jobs.compression_training import BEST, LR_CONFIG, MULTIPLIER, SCHEDULE, aware, optimizer, rate
 from jobs.errors import BadConfig
@@ -48,7 +55,8 @@ def _nncf(method: str, by_accuracy: Rule, *, lenient: bool = False) -> dict[str,
         "input_info": _input_info,
         "target_device": translation.device,
         "hw_config_type": translation.device,
-        "compression": algorithms(prunes=OPTIONS[method] is NncfPruning, lenient=lenient),
+        "compression": compression_algorithms.algorithms(prunes=OPTIONS[method] is NncfPruning, lenient=lenient),
+        compression_algorithms.NAS: compression_algorithms.search,
         "accuracy_aware_training": by_accuracy,
         "compression_lr_multiplier": change(MULTIPLIER),
         "disable_shape_matching": change("Shapes are the model's."),
@@ -129,12 +137,12 @@ def read(
         composed = compression_parts.compose(name, data, chosen)
         _other_parts(reader, data, chosen)
         inner = composed.get("nncf_config")
-        _require_compression(name, inner if isinstance(inner, dict) else {})
+        compression_algorithms.require(name, inner if isinstance(inner, dict) else {})
         only_quantizes = prunes and chosen == QUANTIZATION
         rules = _otx(_nncf(method, by_accuracy, lenient=only_quantizes), method)
         walk(reader, "", composed, rules | (_UNPRUNED if only_quantizes else {}))
     else:
-        _require_compression(name, data)
+        compression_algorithms.require(name, data)
         walk(reader, "", data, {**_nncf(method, by_accuracy), **_BESIDE, OWN: _own(method)})
     if prunes:
         compression_pruning.fit(reader, without=OWN)
@@ -159,12 +167,6 @@ def _part(name: str, data: Mapping[str, JsonValue], *, prunes: bool, shipped: bo
         hint = f"Choose the method NNCF Quantization for it, or add the part {parts[0]} and its name."
         raise BadConfig(f"“{name}” has no part that prunes.", hint=hint, where=name)
     return parts[0]
-
-
-def _require_compression(name: str, data: Mapping[str, JsonValue]) -> None:
-    if data.get("compression") in (None, [], {}):
-        hint = 'It needs "compression": {"algorithm": "quantization"}.'
-        raise BadConfig(f"“{name}” names no algorithm.", hint=hint, where=name)
 
 
 def _other_parts(reader: Reader, data: Mapping[str, JsonValue], chosen: str) -> None:

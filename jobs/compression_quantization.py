@@ -12,7 +12,7 @@ from jobs.translation import CHANNELS, Reader, Rule, bits, change, keep, only, r
 
 NAMES = ("quantization", "experimental_quantization")
 """What it is called."""
-_PRECISION = (
+PRECISION = (
     "Devices compute in 8 bits, so all of it has 8. Where that loses too much, leave layers in float: name them in"
     " ignored_scopes, or let POT Accuracy-aware find them."
 )
@@ -109,9 +109,9 @@ def _precision(reader: Reader, path: str, value: JsonValue) -> None:
         *("warmup_iter_number", "bitwidth_per_scope", "traces_per_layer_path", "dump_init_precision_data"),
         *("bitwidth_assignment_mode", "hw_cfg_path", "skip_constraint", "finetune"),
     )
-    walk(reader, path, value, dict.fromkeys(known, refuse(_PRECISION)))
+    walk(reader, path, value, dict.fromkeys(known, refuse(PRECISION)))
     name = {"hawq": "HAWQ", "autoq": "AutoQ"}.get(str(kind), f"{path}.type {fields.shown(kind)}")
-    reader.warnings.append(f"“{reader.source}” asks for {name}, which mixes numbers of bits. {_PRECISION}")
+    reader.warnings.append(f"“{reader.source}” asks for {name}, which mixes numbers of bits. {PRECISION}")
 
 
 def _is_off(value: JsonValue) -> bool:

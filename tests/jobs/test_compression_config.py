@@ -300,7 +300,7 @@ def test_another_optimizer_gives_way(named: str, used: str | None, fate: str) ->
     "name",
     [
         *("filter_pruning", "magnitude_sparsity", "rb_sparsity", "const_sparsity", "movement_sparsity"),
-        *("bootstrap_nas", "progressive_shrinking", "binarization"),
+        *("bootstrap_nas", "bootstrapNAS", "progressive_shrinking", "binarization", "hawq", "autoq"),
     ],
 )
 def test_other_algorithms_are_refused_by_name(name: str) -> None:
@@ -312,6 +312,15 @@ def test_other_algorithms_are_refused_by_name(name: str) -> None:
     with pytest.raises(BadConfig, match=f"asks for {name}, and not for quantization") as caught:
         read({"compression": {"algorithm": name}})
     assert caught.value.hint == refused.note
+
+
+def test_search_for_another_network_is_refused_by_name() -> None:
+    search = {"bootstrapNAS": {"training": {"algorithm": "progressive_shrinking"}}}
+    translation = read(own(root=search))
+    assert row(translation, "bootstrapNAS").fate == "refused" and "asks for bootstrapNAS" in translation.warnings[0]
+    with pytest.raises(BadConfig, match="asks for bootstrapNAS alone") as caught:
+        read(search)
+    assert "prune its filters" in caught.value.hint
 
 
 @pytest.mark.parametrize(("kind", "name"), [("hawq", "HAWQ"), ("autoq", "AutoQ"), ("manual", "manual")])
