@@ -140,7 +140,8 @@ def _add_what(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--dataset", type=Path, required=required, help="zip or folder", metavar="FILE")
     parser.add_argument("--task", default="", help="the one the model says it is for, unless given")
     parser.add_argument("--template", default="", help="the one the model's name tells, else generic, unless given")
-    parser.add_argument("--method", default="pot_default")
+    methods = "pot_default unless given, pot_accuracy_aware, nncf_qat (NNCF Quantization), nncf_pruning, weights"
+    parser.add_argument("--method", default="pot_default", help=methods)
     settings = "of the method, the model or the job, as often as needed: --set preset=mixed --set labels=cat,dog"
     parser.add_argument("--set", action="append", default=[], help=settings, metavar="NAME=VALUE")
     files = "pot_optimization_config.json or compression_config.json, or POT's or NNCF's own JSON"
