@@ -243,7 +243,7 @@ def notes(trained: "Trained", harm: str, *, labelled: bool = False) -> tuple[str
     """When the training of a quantized model ended, and which of its models is kept."""
     there = "to the original and the labels" if labelled else "to the original"
     first, best = trained.epochs[0], trained.best
-    said = [f"Training ended in epoch {trained.epochs[-1].number}: {trained.ended}"] if trained.ended else []
+    said = [*ended(trained)]
     if harm:
         said.append(
             "Training brought the outputs nearer to the original's, but lost accuracy"
@@ -256,7 +256,17 @@ def notes(trained: "Trained", harm: str, *, labelled: bool = False) -> tuple[str
         )
     elif len(trained.epochs) > 1 or not said:
         said.append("Training gained nothing, so the model quantized without it is kept.")
+    else:
+        said.append("The model quantized without it is kept.")
     return tuple(said)
+
+
+def ended(trained: "Trained") -> tuple[str, ...]:
+    """A note on a training that ended before its time."""
+    if not trained.ended:
+        return ()
+    when = f"after epoch {trained.epochs[-1].number}" if len(trained.epochs) > 1 else "before its first epoch was done"
+    return (f"Training ended {when}: {trained.ended}",)
 
 
 def left(student: "Lifted") -> tuple[str, ...]:

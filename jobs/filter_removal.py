@@ -116,8 +116,7 @@ def _by_schedule(course: _Course) -> Optimised:
         if made.trained.ended and not last:
             notes.append(f"It ended before all was removed: {made.trained.ended}")
             break
-        if made.trained.ended:
-            notes.append(f"Training ended in epoch {course.done}: {made.trained.ended}")
+        notes += distillation.ended(made.trained)
     applied = distillation.epochs(made.trained, made.trained.best.number)
     return Optimised(model=course.model, applied=applied, notes=(*notes, *made.notes))
 

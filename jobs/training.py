@@ -145,9 +145,9 @@ def train(
         start = time.perf_counter()
         try:
             loss = run.epoch(number, number - first, progress, stop)
-            held_out = run.held_out()
+            held_out = run.held_out(number)
         except Diverged as error:
-            ended = str(error)
+            ended = f"{error} A lower rate (learning_rate) may help."
             break
         better = held_out < best or number <= ready
         if better:
@@ -232,7 +232,8 @@ class _Training:
                     batch, labels = augmentation.changed(batch, labels)
                 loss = self._total(self._each(batch, labels)) * (len(part) / len(chosen))
                 if not math.isfinite(loss.item()):
-                    raise Diverged(f"The loss is no number at step {start // self._plan.batch + 1} of epoch {number}.")
+                    step = start // self._plan.batch + 1
+                    raise Diverged(f"The loss is no number (NaN or infinite) at step {step} of epoch {number}.")
                 loss.backward()
                 total += loss.item() * len(chosen)
             if self._extra is not None:
@@ -247,8 +248,8 @@ class _Training:
                 break
         return total / max(1, seen)
 
-    def held_out(self) -> float:
-        """The loss on images that train nothing; 1 the first time. Raises Diverged."""
+    def held_out(self, number: int = 0) -> float:
+        """The loss on images that train nothing, after an epoch; 1 the first time. Raises Diverged."""
         with torch.no_grad():
             parts = [
                 (len(part), self._each(self._on(part), self._labels_of(part)))
@@ -256,7 +257,7 @@ class _Training:
             ]
         each = torch.stack([count / len(self._held) * one for count, one in parts]).sum(0)
         if not bool(each.isfinite().all()):
-            raise Diverged("The loss on the images held out is no number.")
+            raise Diverged(f"The loss on the images held out is no number after epoch {number}.")
         return float(self._total(each))
 
     def load(self) -> Load:

@@ -89,7 +89,9 @@ def _with_zeros(prepared: Prepared, options: NncfPruning, images: Images, watch:
         labels=labels,
         ready=sparse.ready,
     )
-    ended = (f"Training ended in epoch {trained.epochs[-1].number}: {trained.ended}",) if trained.ended else ()
+    ended = distillation.ended(trained)
+    if trained.epochs[-1].number < sparse.ready:
+        ended = (f"It ended before all zeros were there: {trained.ended}",)
     return Optimised(
         model=lift.lower(model, trained.learned),
         applied=distillation.epochs(trained, trained.best.number),

@@ -83,7 +83,7 @@ def test_loss_that_is_no_number_ends_it_at_a_named_step() -> None:
         return ""
 
     trained = training.train(student, teacher, images(), PLAN, watch=break_it)
-    assert "no number at step 1 of epoch 2" in trained.ended and trained.best.number == 1
+    assert "no number (NaN or infinite) at step 1 of epoch 2" in trained.ended and trained.best.number == 1
     assert all(np.isfinite(values).all() for values in trained.learned.constants.values())
 
 
