@@ -58,6 +58,7 @@ _REHEARSED = 3  # images
 _ITEMS = 100
 _SECONDS_OF_ASKING = 4.0  # about, and at least three images
 _SECONDS_OF_SPEED = 4.0  # what a comparison of two models takes as a rule, its compilations included
+_NOT_REHEARSED = 64 << 20  # bytes: the comparison of speed, pictures, the report
 _DECODED_IN_MEMORY = 256 << 20  # bytes; see data.decode
 
 
@@ -293,7 +294,7 @@ def _check_job(request: CheckRequest, directory: Path, scratch: Path) -> Finding
         problems=tuple(problems),
         seconds_estimate=sum(seconds.values()),
         stage_seconds=seconds,
-        memory_estimate_bytes=peak + cache + cost.memory_bytes,
+        memory_estimate_bytes=peak + cache + cost.memory_bytes + _NOT_REHEARSED,
         pictures=seen,
     )
 

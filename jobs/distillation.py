@@ -56,7 +56,11 @@ class Images(Sequence[Array]):
 
 
 def lifted(
-    compressed: ov.Model, original: ov.Model, shape: Sequence[int], frozen: Sequence[str] = ()
+    compressed: ov.Model,
+    original: ov.Model,
+    shape: Sequence[int],
+    frozen: Sequence[str] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> "tuple[Lifted, Lifted]":
     """The compressed model and the original in PyTorch, student and teacher, cut at the same places.
 
@@ -65,7 +69,9 @@ def lifted(
     """
     from jobs import lift
 
+    progress(0, 2)
     teacher = lift.lift(lift.folded(fixed(original, shape)))
+    progress(1, 2)
     student = lift.lift(fixed(compressed, shape), teacher.ends, frozen=frozen)
     return student, teacher
 
@@ -124,7 +130,7 @@ def share(emit: events.Emit, low: float, high: float) -> events.Emit:
     """Progress as a part of the whole work, from `low` to `high`, for a bar that goes up once."""
 
     def part(event: events.AnyEvent) -> None:
-        if isinstance(event, events.Progress):
+        if isinstance(event, events.Progress) and not event.aside:
             done = event.share
             if done is None:
                 done = min(1.0, event.done / event.total) if event.total else 0.0
@@ -134,9 +140,14 @@ def share(emit: events.Emit, low: float, high: float) -> events.Emit:
     return part
 
 
-def told(emit: events.Emit) -> "Callable[[int, int], None]":
+def told(emit: events.Emit) -> Callable[[int, int], None]:
     """The progress of a training as events."""
     return lambda done, total: emit(events.Progress(done=done, total=total))
+
+
+def aside(emit: events.Emit, unit: str) -> Callable[[int, int], None]:
+    """The progress of what is done between, so that nobody wonders whether it goes on."""
+    return lambda done, total: emit(events.Progress(done=done, total=total, unit=unit, aside=True))
 
 
 # --- how it goes
@@ -162,7 +173,11 @@ class Watch:
         from jobs import lift
 
         def told(epoch: "Epoch", learned: "Callable[[], Learned]") -> str:
-            evaluation = self._validation.evaluate(lift.lower(model, learned()), self._places, labels=True)
+            measured, total = aside(self._emit, "images measured"), len(self._places)
+            measured(0, total)
+            evaluation = self._validation.evaluate(
+                lift.lower(model, learned()), self._places, labels=True, progress=lambda done: measured(done, total)
+            )
             event = events.Epoch(
                 number=epoch.number,
                 total=self._most,
@@ -262,11 +277,19 @@ def notes(trained: "Trained", harm: str, *, labelled: bool = False) -> tuple[str
 
 
 def ended(trained: "Trained") -> tuple[str, ...]:
-    """A note on a training that ended before its time."""
-    if not trained.ended:
-        return ()
-    when = f"after epoch {trained.epochs[-1].number}" if len(trained.epochs) > 1 else "before its first epoch was done"
-    return (f"Training ended {when}: {trained.ended}",)
+    """Notes on a training that went astray, or ended before its time."""
+    said = []
+    if trained.astray:
+        which = f"epoch{'s' if len(trained.astray) > 1 else ''} {', '.join(map(str, trained.astray))}"
+        said.append(
+            f"The loss grew far above the best in {which}: training went back to the best, and on with a tenth of the"
+            " rate. A lower one (learning_rate) may help."
+        )
+    if trained.ended:
+        last = trained.epochs[-1].number
+        when = f"after epoch {last}" if len(trained.epochs) > 1 else "before its first epoch was done"
+        said.append(f"Training ended {when}: {trained.ended}")
+    return tuple(said)
 
 
 def left(student: "Lifted") -> tuple[str, ...]:

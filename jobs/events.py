@@ -47,6 +47,7 @@ class Progress(_Event):
     share: float | None = Field(
         default=None, ge=0, le=1, description="of the whole stage, where only a part of it is counted"
     )
+    aside: bool = Field(default=False, description="counts work in between, which is no share of the stage")
 
 
 class Metric(_Event):

@@ -70,6 +70,7 @@ class _Course:
             self.images,
             replace(plan, epochs=epochs, warm_up=0 if self.done else plan.warm_up, falls=falls),
             progress=distillation.told(report),
+            comparing=distillation.aside(report, "images compared"),
             watch=self.watch.on(less, accepting),
             stop=self.prepared.stop,
             labels=labels,

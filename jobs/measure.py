@@ -64,8 +64,7 @@ def predictions(
                 rows[place] = row
                 requests[place].set_input_tensor(pixels[image])
                 queue.start_async()
-                if row % 64 == 0:
-                    progress(row)
+                progress(row)
         finally:  # also after an error: a request that still runs would read memory that is gone
             queue.wait_all()
         for place, row in rows.items():

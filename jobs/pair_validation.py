@@ -1,6 +1,6 @@
 """The images that measure accuracy, for a method that must know what a model is worth while it makes one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,17 @@ class PairValidation:
         """What the float model is worth. Asks it nothing: that is known."""
         return self._evaluation(Chosen(self.before, places), places, labels)
 
-    def evaluate(self, model: ov.Model, places: Sequence[int], *, labels: bool) -> Evaluation:
+    def evaluate(
+        self,
+        model: ov.Model,
+        places: Sequence[int],
+        *,
+        labels: bool,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Evaluation:
         """What a model is worth that a method made of the float model, as it runs on the job's device."""
         compiled = measure.compile_for(self.pair.entry.embed(model), self.device, "throughput")
-        found = measure.predictions(compiled, self.images, self.pair.bound, self.scratch, places=places)
+        found = measure.predictions(compiled, self.images, self.pair.bound, self.scratch, progress, places=places)
         return self._evaluation(found, places, labels)
 
     def _evaluation(self, found: Sequence[Prediction], places: Sequence[int], labels: bool) -> Evaluation:

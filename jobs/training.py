@@ -31,14 +31,20 @@ _STEP_RATE = 3.0
 """How much faster the logarithms of quantizers' steps learn than weights: theirs is a relative change."""
 _LARGEST_GRADIENT = 10.0
 _MOMENTUM = 0.9
-_REHEARSED_BYTES = 512 << 20
-"""A step is tried with as many images as fit into so much memory."""
-_COPIES = 5
-"""Of every weight: the teacher's, the student's, its gradient, and two that the optimizer keeps."""
+_STEP_BYTES = 1 << 30
+"""As many images of a batch go through at once as keep so much for the way back, and the gradients of such parts are
+added up: all at once would be no faster on a CPU."""
+_REHEARSED_COPIES, _COPIES = 3, 7
+"""Of every weight: the teacher's, the student's, its gradient; and two that the optimizer keeps, and the best twice."""
+_ASTRAY = 1.5
+"""Times the best loss on images held out: an epoch that ends above it went too far."""
+_SLOWER = 0.1
+"""The learning rate of those after it, as a share."""
 _NEAR = 1e-3
 """Of the largest value: answers that differ by no more are the same."""
-_PASSING = 2.0
-"""Gradients and what is at work come on top of what is kept for the way back; together 1.9 times as much was seen."""
+_PASSING = 1.5
+"""Times what is kept for the way back: what memory that is taken and given back in steps grows to. A rehearsal has
+seen a step; in a training, up to 1.2 times as much was seen."""
 _AROUND_BYTES = 32 << 20
 """Of PyTorch's own, once it computes."""
 
@@ -92,6 +98,8 @@ class Trained:
     epochs: tuple[Epoch, ...]
     ended: str = ""
     """Why it ended before its time, in words; empty when it did not."""
+    astray: tuple[int, ...] = ()
+    """Numbers of epochs that went too far: training went on from the best before them, with smaller steps."""
 
     @property
     def best(self) -> Epoch:
@@ -99,9 +107,15 @@ class Trained:
         return [epoch for epoch in self.epochs if epoch.best][-1]
 
 
+Progress = Callable[[int, int], None]
+"""How many are done, and of how many."""
 Stop = Callable[[], bool]
 Watch = Callable[[Epoch, Callable[[], Learned]], str]
 """After each epoch, with a way to what was learned so far. A text that is not empty ends the training, and says why."""
+
+
+def _quiet(done: int, total: int) -> None:
+    """Nobody listens."""
 
 
 class Diverged(Exception):
@@ -114,7 +128,8 @@ def train(
     images: Images,
     plan: Plan,
     *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = _quiet,
+    comparing: Progress = _quiet,
     watch: Watch = lambda epoch, learned: "",
     stop: Stop = lambda: False,
     after_step: Callable[[], None] = lambda: None,
@@ -125,40 +140,46 @@ def train(
 ) -> Trained:
     """Train `student` to give what `teacher` gives; their outputs are the same, in the same order.
 
-    `progress` gets how many images have been trained with, and of how many. `stop` is asked after every step.
+    `progress` gets how many images have been trained with, and of how many; `comparing` the same of those held
+    out, each time that the loss on them is taken. `stop` is asked after every step.
     `after_step` may change what was learned in it, and `extra` is added to the loss that trains, not to the one on
     images held out. Epochs are numbered from `first` on, for several trainings in a row; that is the one before this
     training. Up to epoch `ready` the model is not yet what was asked for, so that the last of them is the best.
+    An epoch that goes far astray is undone, and the next ones take smaller steps.
     """
     run = _Training(student, teacher, images, plan, after_step, extra, labels)
     try:
-        held_out = run.held_out()
+        held_out = run.held_out(comparing)
     except Diverged as error:
         raise BadOutputs(
             "What the model gives for these images is not a number (NaN or infinite), so nothing can be learned of it."
         ) from error
     epochs = [Epoch(first, math.nan, held_out, 0.0, best=True)]
     best, kept, ended = held_out, student.learned(), watch(epochs[0], student.learned)
+    values, astray = run.values(), list[int]()
     for number in range(first + 1, first + plan.epochs + 1):
         if ended:
             break
         start = time.perf_counter()
         try:
             loss = run.epoch(number, number - first, progress, stop)
-            held_out = run.held_out(number)
+            held_out = run.held_out(comparing, number)
         except Diverged as error:
             ended = f"{error} A lower rate (learning_rate) may help."
             break
         better = held_out < best or number <= ready
         if better:
-            best, kept = held_out, student.learned()
+            best, kept, values = held_out, student.learned(), run.values()
         epochs.append(Epoch(number, loss, held_out, time.perf_counter() - start, better))
         ended = watch(epochs[-1], student.learned)
         if not ended and stop():
             ended = "It was stopped."
         if not ended and plan.patience and number - _last_gain(epochs) >= plan.patience:
             ended = f"Nothing was gained for {plan.patience} epochs."
-    return Trained(kept, tuple(epochs), ended)
+        if held_out > _ASTRAY * best and number < first + plan.epochs and not ended:
+            run.back(values)
+            astray.append(number)
+    return Trained(kept, tuple(epochs), ended, tuple(astray))
 
 
 def steps(images: int, plan: Plan) -> int:
@@ -204,7 +225,7 @@ class _Training:
         # The teacher is asked: in the student, what is rounded to the other level would look like another answer.
         if not _any_number(self._teacher, two):
             self._forward = (_side_by_side(self._student), _side_by_side(self._teacher))
-        self._batch = plan.batch if _any_number(self._forward[1], two) else 1
+        several = _any_number(self._forward[1], two)
         weights, steps = list(student.parameters.values()), [student.step(name) for name in student.steps]
         self._optimizer = _optimizer(
             plan,
@@ -214,12 +235,14 @@ class _Training:
             ],
         )
         self._all = [*weights, *steps]
-        per_step = max(plan.batch, self._batch)
-        total = max(1, plan.epochs * math.ceil(len(self._training) / per_step))
+        total = max(1, plan.epochs * math.ceil(len(self._training) / plan.batch))
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda n: _rate(n, total, plan))
         self._distances: Distances | None = None
+        self._image_bytes = max(1, self._kept(self._on(self._held[:1])))
+        self._distances = None  # what is compared is decided by several images
+        self._batch = _at_once(plan.batch, self._image_bytes, self._room()) if several else 1
 
-    def epoch(self, number: int, place: int, progress: Callable[[int, int], None], stop: Stop) -> float:
+    def epoch(self, number: int, place: int, progress: Progress, stop: Stop) -> float:
         """Train with every image once. `place` is the epoch's in this training, from 1 on. Raises Diverged."""
         order = np.random.default_rng((self._plan.seed, number)).permutation(self._training)
         total, seen, before = 0.0, 0, len(self._training) * (place - 1)
@@ -248,30 +271,50 @@ class _Training:
                 break
         return total / max(1, seen)
 
-    def held_out(self, number: int = 0) -> float:
+    def held_out(self, progress: Progress, number: int = 0) -> float:
         """The loss on images that train nothing, after an epoch; 1 the first time. Raises Diverged."""
+        parts = list[tuple[int, Tensor]]()
         with torch.no_grad():
-            parts = [
-                (len(part), self._each(self._on(part), self._labels_of(part)))
-                for part in _parts(self._held, self._batch)
-            ]
+            for part in _parts(self._held, self._batch):
+                progress(sum(count for count, _ in parts), len(self._held))
+                parts.append((len(part), self._each(self._on(part), self._labels_of(part))))
         each = torch.stack([count / len(self._held) * one for count, one in parts]).sum(0)
         if not bool(each.isfinite().all()):
             raise Diverged(f"The loss on the images held out is no number after epoch {number}.")
         return float(self._total(each))
 
+    def values(self) -> list[Tensor]:
+        """A copy of all that is learned."""
+        return [one.detach().clone() for one in self._all]
+
+    def back(self, values: Sequence[Tensor]) -> None:
+        """Go on from these values, in smaller steps."""
+        with torch.no_grad():
+            for one, value in zip(self._all, values, strict=True):
+                one.copy_(value)
+        self._schedule.base_lrs = [rate * _SLOWER for rate in self._schedule.base_lrs]
+
     def load(self) -> Load:
         """Time and memory of a step."""
-        each = max(1, self._kept(self._on(self._held[:1])))
-        count = min(self._batch, max(1, _REHEARSED_BYTES // each))
+        count, each = self._batch, self._image_bytes
         batch = self._on(np.resize(np.arange(len(self._images)), count))
         for _ in range(2):  # the first is slower than all others
             start = time.perf_counter()
             self._total(self._each(batch)).backward()
             self._optimizer.zero_grad()
             seconds = time.perf_counter() - start
-        fixed = _COPIES * sum(one.numel() * one.element_size() for one in self._all)
-        return Load(seconds / count, int(_PASSING * each), fixed + _AROUND_BYTES, self._batch, fixed + count * each)
+        once = sum(one.numel() * one.element_size() for one in self._all)
+        return Load(
+            seconds=seconds / count,
+            image_bytes=int(_PASSING * each),
+            fixed_bytes=_COPIES * once + _AROUND_BYTES,
+            batch=count,
+            rehearsed_bytes=_REHEARSED_COPIES * once + count * each,
+        )
+
+    def _room(self) -> int:
+        """Bytes that may be kept for the way back."""
+        return torch.cuda.mem_get_info()[0] // 2 if self._device == "cuda" else _STEP_BYTES
 
     def _kept(self, batch: Tensor) -> int:
         """Bytes that are kept on the way forward for the way back."""
@@ -284,7 +327,7 @@ class _Training:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            loss = self._total(self._each(batch))
+            loss = self._each(batch)
         total = sum(kept.values())
         del loss  # until now it holds all of them, so that no two are at one address
         return total
@@ -320,6 +363,12 @@ class _Training:
 
 def _optimizer(plan: Plan, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, momentum=_MOMENTUM) if plan.optimizer == "SGD" else torch.optim.AdamW(groups)
+
+
+def _at_once(batch: int, image_bytes: int, room: int) -> int:
+    """How many images of a batch go through together, in parts of about one size."""
+    parts = math.ceil(batch / max(1, room // image_bytes))
+    return math.ceil(batch / parts)
 
 
 def _parts(places: Array, size: int) -> Iterator[Array]:

@@ -74,7 +74,8 @@ def of(found: Sequence[events.Event], *, earlier: Sequence[dict[str, float]], no
     steps = _steps(plan, [event for event in found if isinstance(event, events.Stage)], now)
     current = next((step for step in steps if step.state == "now"), None)
     last = _last_progress(found)
-    share = _share(last) if last else 0.0
+    counted = _last_progress([event for event in found if not (isinstance(event, events.Progress) and event.aside)])
+    share = _share(counted) if counted else 0.0
     usual = _usual([step.name for step in steps], earlier)
     fraction, left = _left(steps, share, usual)
     return Progress(

@@ -49,8 +49,15 @@ class Validation(Protocol):
     def original(self, places: Sequence[int], *, labels: bool) -> Evaluation:
         """What the float model is worth. Asks it nothing: that is known."""
 
-    def evaluate(self, model: ov.Model, places: Sequence[int], *, labels: bool) -> Evaluation:
-        """What a model is worth that a method made of the float model."""
+    def evaluate(
+        self,
+        model: ov.Model,
+        places: Sequence[int],
+        *,
+        labels: bool,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Evaluation:
+        """What a model is worth that a method made of the float model. `progress` gets how many images it was asked."""
 
 
 class Inputs(Protocol):

@@ -82,6 +82,7 @@ def _with_zeros(prepared: Prepared, options: NncfPruning, images: Images, watch:
         images,
         plan,
         progress=distillation.told(emit),
+        comparing=distillation.aside(emit, "images compared"),
         watch=choose,
         stop=prepared.stop,
         after_step=sparse.after_step(training.steps(len(images), plan)),
@@ -199,6 +200,7 @@ def _larger(one: Load, other: Load) -> Load:
         max(one.image_bytes, other.image_bytes),
         max(one.fixed_bytes, other.fixed_bytes),
         min(one.batch, other.batch),
+        max(one.rehearsed_bytes, other.rehearsed_bytes),
     )
 
 

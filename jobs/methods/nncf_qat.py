@@ -92,7 +92,11 @@ def teach(
     from jobs import lift, sparsity, training
 
     student, teacher = distillation.lifted(
-        quantized.model, prepared.model, images[0].shape, frozen=options.ignored.scope
+        quantized.model,
+        prepared.model,
+        images[0].shape,
+        frozen=options.ignored.scope,
+        progress=distillation.aside(emit, "models made ready to train"),
     )
     labels = distillation.labels(prepared, options, teacher)
     trained = training.train(
@@ -101,6 +105,7 @@ def teach(
         images,
         plan,
         progress=distillation.told(emit),
+        comparing=distillation.aside(emit, "images compared"),
         watch=watch.on(quantized.model, options),
         stop=prepared.stop,
         after_step=sparsity.hold(student, zeros),

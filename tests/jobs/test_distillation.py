@@ -9,13 +9,13 @@ from jobs.lift import Learned
 from jobs.training import Epoch, Trained
 
 
-def trained(losses: list[float], ended: str = "") -> Trained:
+def trained(losses: list[float], ended: str = "", astray: tuple[int, ...] = ()) -> Trained:
     """Of so many epochs, each with a loss on images held out."""
     epochs = [
         Epoch(number, 0.1, loss, 1.0, best=loss < min([math.inf, *losses[:number]]))
         for number, loss in enumerate(losses)
     ]
-    return Trained(Learned({}, {}), tuple(epochs), ended)
+    return Trained(Learned({}, {}), tuple(epochs), ended, astray)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ def trained(losses: list[float], ended: str = "") -> Trained:
             trained([1.0], "NaN."),
             "Training ended before its first epoch was done: NaN. The model quantized without it is kept.",
         ),
+        (trained([1.0, 9.0, 0.5], astray=(1,)), "The loss grew far above the best in epoch 1: training went back"),
     ],
 )
 def test_what_is_kept_is_said_however_training_ended(one: Trained, said: str) -> None:

@@ -52,7 +52,7 @@ def test_loss_falls_and_the_best_is_kept() -> None:
 def test_training_that_gains_nothing_keeps_what_was_there() -> None:
     student, teacher = pair()
     before = student.learned()
-    trained = training.train(student, teacher, images(), Plan(epochs=9, batch=8, learning_rate=1.0, patience=2))
+    trained = training.train(student, teacher, images(), Plan(epochs=9, batch=8, learning_rate=10.0, patience=2))
     assert trained.best.number == 0 and "Nothing was gained for 2 epochs" in trained.ended
     assert len(trained.epochs) == 3
     assert all(np.array_equal(values, before.constants[name]) for name, values in trained.learned.constants.items())
@@ -172,6 +172,26 @@ def test_step_says_what_it_asks_for_and_learns_nothing() -> None:
     assert asked.fixed_bytes >= 5 * 4 * sum(one.numel() for one in student.parameters.values())
     for name, values in student.learned().constants.items():
         np.testing.assert_array_equal(values, before.constants[name])
+
+
+def test_batch_that_keeps_too_much_goes_through_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    student, teacher = pair()
+    plan = Plan(epochs=1, batch=8, learning_rate=1e-3)
+    whole = training.load(student, teacher, images(8), plan)
+    monkeypatch.setattr(training, "_STEP_BYTES", 3 * whole.image_bytes)
+    parts = training.load(student, teacher, images(8), plan)
+    assert whole.batch == 8 and parts.batch == 4, "in parts of one size, though more than four would fit"
+    assert parts.rehearsed_bytes < whole.rehearsed_bytes
+    trained = training.train(student, teacher, images(), plan)
+    assert trained.best.number == 1
+
+
+def test_epoch_that_goes_astray_is_undone_and_steps_get_smaller() -> None:
+    student, teacher = pair()
+    trained = training.train(student, teacher, images(), Plan(epochs=6, batch=8, learning_rate=0.3))
+    first, *rest = (epoch.held_out for epoch in trained.epochs)
+    assert trained.astray and rest[trained.astray[0] - 1] > first
+    assert trained.best.number > trained.astray[-1] and trained.best.held_out < first
 
 
 def averages(shape: list[int], axis: int) -> ov.Model:

@@ -135,6 +135,14 @@ def test_stage_that_counts_only_a_part_says_how_far_it_is() -> None:
     assert (found.done, found.total) == (10, 10)
 
 
+def test_what_is_counted_aside_is_shown_and_moves_no_bar() -> None:
+    part = events.Progress(at=2, done=10, total=10, share=0.5)
+    aside = events.Progress(at=3, done=3, total=16, unit="images measured", aside=True)
+    found = of(PLAN, at(0, "read"), at(1, "measure"), part, aside, now=3, earlier=EARLIER)
+    assert found.fraction == pytest.approx((1 + 0.5 * 8) / 10)
+    assert (found.done, found.total, found.unit) == (3, 16, "images measured")
+
+
 def test_trials_of_a_search_are_kept_in_order() -> None:
     trials = [events.Trial(number=number, drop=0.1, limit=0.01, kept=True) for number in (1, 2)]
     assert of(PLAN, at(0, "read"), *trials, now=1).trials == tuple(trials)

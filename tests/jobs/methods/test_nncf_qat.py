@@ -1,6 +1,6 @@
 """Quantization-aware training as whole jobs on a model of three classes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -148,7 +148,14 @@ class Falling:
     def original(self, places: Sequence[int], *, labels: bool) -> Evaluation:
         return Evaluation(1.0, np.ones(self.size), np.zeros(self.size))
 
-    def evaluate(self, model: ov.Model, places: Sequence[int], *, labels: bool) -> Evaluation:
+    def evaluate(
+        self,
+        model: ov.Model,
+        places: Sequence[int],
+        *,
+        labels: bool,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Evaluation:
         self.value -= 0.1
         return Evaluation(self.value, np.full(self.size, self.value), np.ones(self.size))
 
@@ -168,6 +175,18 @@ def test_training_that_loses_accuracy_is_not_kept() -> None:
     image = given[0]["image"]
     answers = [ov.compile_model(model, "CPU")(image)[0] for model in (plain.model, made.model)]
     np.testing.assert_allclose(*answers, rtol=1e-3)
+
+
+def test_what_is_done_before_the_first_epoch_is_told() -> None:
+    """A large model takes minutes there."""
+    given = [{"image": np.full((1, 3, 16, 16), 100 + place, np.float32)} for place in range(8)]
+    told: list[events.AnyEvent] = []
+    nncf_qat.apply(Prepared(tiny.classifier(), given, 8, validation=Falling()), OPTIONS, told.append)
+    before = told[: next(place for place, event in enumerate(told) if isinstance(event, events.Epoch))]
+    asides = [event.unit for event in before if isinstance(event, events.Progress) and event.aside]
+    assert list(dict.fromkeys(asides)) == ["models made ready to train", "images compared", "images measured"]
+    counted = [event.share for event in told if isinstance(event, events.Progress) and not event.aside]
+    assert counted == sorted(counted), "the bar goes up once"
 
 
 def watched(**accepted: float) -> tuple[str, list[str]]:
