@@ -11,6 +11,7 @@ import openvino as ov
 
 from jobs import events, withheld
 from jobs.methods import Array, Cost, Load, Prepared
+from jobs.numbers import percent
 from jobs.samples import count
 from jobs.spec import Trained as Options
 
@@ -215,7 +216,9 @@ class Watch:
         if accepted is None or not lost <= accepted:
             return ""
         few = f"{len(self._places)} of the {self._validation.size} images that measure accuracy"
-        return f"{max(lost, 0.0):.2%} is lost, and {accepted:.2%} was accepted. That was decided on {few}."
+        return (
+            f"{percent(max(lost, 0.0), 2)} is lost, and {percent(accepted, 2)} was accepted. That was decided on {few}."
+        )
 
     def harm(self, trained: "Trained") -> str:
         """What a training lost on the watched images from its start to its best, in words; empty where it lost nothing.
@@ -225,7 +228,7 @@ class Watch:
         before, after = self._metric(trained.epochs[0].number), self._metric(trained.best.number)
         if before is None or after is None or self._lost(after) <= self._lost(before):
             return ""
-        return f"{before:.1%} before and {after:.1%} after, on {len(self._places)} images"
+        return f"{percent(before)} before and {percent(after)} after, on {len(self._places)} images"
 
     def _metric(self, number: int) -> float | None:
         return next((one.metric for one in reversed(self.epochs) if one.number == number), None)

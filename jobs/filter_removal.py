@@ -11,9 +11,11 @@ from jobs.compression_schedule import Stage
 from jobs.distillation import Images, Watch
 from jobs.errors import BadOption
 from jobs.methods import Optimised, Prepared
+from jobs.numbers import percent
 from jobs.spec import NncfPruning
 
 if TYPE_CHECKING:
+    from jobs.pruning import Pruning, Sizes
     from jobs.training import Trained
 
 _ACCEPTED = 0.01
@@ -43,8 +45,10 @@ class _Course:
     watch: Watch
     emit: events.Emit
     model: ov.Model
+    sizes: "Sizes"
+    """Of its groups of filters while it was whole."""
     gone: float = 0.0
-    """Share of what was to be removed that it lacks."""
+    """Share of the filters or FLOPs that it lacks."""
     done: int = 0
     """Epochs."""
 
@@ -58,7 +62,7 @@ class _Course:
         from jobs import lift, training
 
         options, shape = self.options, self.images[0].shape
-        less = smaller(self.prepared, options, self.model, shape, share, self.gone)
+        less = smaller(self.prepared, options, self.model, shape, share, self.sizes)
         student, teacher = distillation.lifted(less, self.prepared.model, shape, options.ignored.scope)
         plan, labels = distillation.plan(options), distillation.labels(self.prepared, options, teacher)
         report = distillation.share(
@@ -99,7 +103,9 @@ def remove(prepared: Prepared, options: NncfPruning, images: Images, watch: Watc
     """A smaller model, trained. Raises BadOption where too much is to go, UnsupportedModel where nothing can."""
     from jobs import lift
 
-    course = _Course(prepared, options, images, watch, emit, lift.folded(prepared.model))
+    whole = lift.folded(prepared.model)
+    sizes = _filters(prepared, options, whole, images[0].shape).sizes
+    course = _Course(prepared, options, images, watch, emit, whole, sizes)
     return (_as_far_as_it_goes if options.adaptive_compression_level.enabled else _by_schedule)(course)
 
 
@@ -151,32 +157,44 @@ def _as_far_as_it_goes(course: _Course) -> Optimised:
         if course.prepared.stop():
             ended = " It was stopped before it was sure of that."
             break
-    found = f"{course.gone:.0%} can go while no more than {accepted:.2%} of accuracy is lost.{ended}"
+    loss = percent(accepted, 2)
+    found = f"{percent(course.gone, 0)} can go while no more than {loss} of accuracy is lost.{ended}"
     if not course.gone:
-        found = f"No step came down to a loss of {accepted:.2%}, so all filters are kept.{ended}"
+        found = f"No step came down to a loss of {loss}, so all filters are kept.{ended}"
     applied = {"epochs_trained": str(course.done), "best_epoch": str(best)}
     return Optimised(model=course.model, applied=applied, notes=(found, *notes))
 
 
 def smaller(
-    prepared: Prepared, options: NncfPruning, model: ov.Model, shape: Sequence[int], share: float, gone: float = 0.0
+    prepared: Prepared,
+    options: NncfPruning,
+    model: ov.Model,
+    shape: Sequence[int],
+    share: float,
+    sizes: "Sizes | None" = None,
 ) -> ov.Model:
-    """A copy without a share of the filters or FLOPs; `gone` is the share that it lacks already."""
+    """A copy without a share of the filters or FLOPs of the whole model, which had groups of `sizes`, else this one's.
+
+    Raises BadOption where so many cannot go, UnsupportedModel where none can.
+    """
+    found = _filters(prepared, options, model, shape)
+    if options.filter_pruning.pruning_flops_target is None:
+        return found.by_filters(share, sizes)
+    return found.by_flops(complexity.total(distillation.fixed(prepared.model, shape)) * (1 - share))
+
+
+def _filters(prepared: Prepared, options: NncfPruning, model: ov.Model, shape: Sequence[int]) -> "Pruning":
     from jobs import lift, pruning
 
-    chosen = options.filter_pruning
     teacher = lift.lift(lift.folded(distillation.fixed(prepared.model, shape)))
-    found = pruning.Pruning(
+    return pruning.Pruning(
         model,
         lift.folded(distillation.fixed(model, shape)),
-        chosen,
+        options.filter_pruning,
         ends=[(end.operation, end.port) for end in teacher.ends],
         whole=prepared.head,
-        unpruned=ignored.named(prepared.model, chosen.ignored_scopes),
+        unpruned=ignored.named(prepared.model, options.filter_pruning.ignored_scopes),
     )
-    if chosen.pruning_flops_target is None:
-        return found.by_filters(1 - (1 - share) / (1 - gone))
-    return found.by_flops(complexity.total(distillation.fixed(prepared.model, shape)) * (1 - share))
 
 
 def rehearsed_share(options: NncfPruning) -> float:

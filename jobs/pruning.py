@@ -6,7 +6,7 @@ layer or the weakest of all, and so that each layer keeps a multiple of 8, which
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +17,18 @@ from scipy.spatial.distance import cdist
 from jobs import channels, complexity
 from jobs.channels import Channels, Layer, Numbers
 from jobs.errors import BadOption, UnsupportedModel
+from jobs.numbers import percent
 from jobs.spec import FilterPruning
 
 _MULTIPLE = 8
 """Filters that a layer keeps; NNCF rounded so too."""
+_ALMOST = 1 - 1e-9
+"""Of all filters: what goes when each layer keeps as few as it may."""
 _SEARCH = 30
 """Halvings until a level is exact enough."""
 
+Sizes = Mapping[int, int]
+"""How many filters there are in each group, by what it is called in every model that this one came from."""
 Chosen = NDArray[np.bool_]
 """[channels] whether each of them is removed."""
 Parts = Sequence[tuple[str, int]]
@@ -68,8 +73,8 @@ class Pruning:
         self._total = sum(self._flops.values())
         kept = [layer for layer in self._channels.layers if layer.name in unpruned or not self._may_go(layer)]
         worth = _worth(model, self._channels, options)
-        self._groups = list(_groups(self._channels, kept, worth))
-        self._order = _order(self._groups, worth)
+        self._groups = _groups(self._channels, kept, worth)
+        self._order = _order(list(self._groups.values()), worth)
         if not self._groups:
             raise UnsupportedModel(
                 "No filter of this model can be removed: each is part of an output, or of an operation that takes only"
@@ -80,32 +85,50 @@ class Pruning:
     @property
     def budget(self) -> Budget:
         """What it computes, and the least that it can."""
-        return Budget(self._total, self._left(self._removed(1.0)))
+        return Budget(self._total, self._left(self._removed(1.0, self.sizes)))
+
+    @property
+    def sizes(self) -> Sizes:
+        """Of the groups whose filters may go."""
+        return {place: len(group) for place, group in self._groups.items()}
 
     def by_flops(self, left: float) -> ov.Model:
         """A copy that computes at most so many FLOPs. Raises BadOption where it cannot."""
         if (least := self.budget.least) > left:
             raise BadOption(
-                f"At most {1 - least / self._total:.0%} of the FLOPs can be removed from this model; with more, a layer"
-                " would have no filter left, or one that must stay as it is.",
+                f"At most {percent(1 - least / self._total, 0)} of the FLOPs can be removed from this model; with more,"
+                " a layer would have no filter left, or one that must stay as it is.",
                 hint="Remove less, or allow the first layer and layers that shrink to be pruned.",
                 where="filter_pruning.pruning_flops_target",
             )
-        low, high = 0.0, 1.0
+        low, high, sizes = 0.0, 1.0, self.sizes
         for _ in range(_SEARCH):
             middle = (low + high) / 2
-            low, high = (low, middle) if self._left(self._removed(middle)) <= left else (middle, high)
-        removed, less = self._removed(high), self._removed(low)
-        for group in self._groups:  # one step more was too much for all of them, but not for each
+            low, high = (low, middle) if self._left(self._removed(middle, sizes)) <= left else (middle, high)
+        removed, less = self._removed(high, sizes), self._removed(low, sizes)
+        for group in self._groups.values():  # one step more was too much for all of them, but not for each
             spared = removed.copy()
             spared[group] = less[group]
             if self._left(spared) <= left:
                 removed = spared
         return self._channels.without(self._model, removed)
 
-    def by_filters(self, share: float) -> ov.Model:
-        """A copy without a share of the filters of each layer, or of all of them."""
-        return self._channels.without(self._model, self._removed(share))
+    def by_filters(self, share: float, sizes: Sizes | None = None) -> ov.Model:
+        """A copy without a share of the filters of each layer, or of all of them. Raises BadOption where it cannot.
+
+        `sizes` are those of the model that the share is of, where this one lacks some already.
+        """
+        whole = self.sizes if sizes is None else sizes
+        total = sum(whole.values())
+        least = len(self._order) - int(self._removed(_ALMOST, whole).sum())
+        if total * (1 - share) < least:
+            raise BadOption(
+                f"At most {percent(1 - least / total, 0)} of the filters that may go can be removed from this"
+                f" model: each layer keeps {_MULTIPLE} of them, or what it has.",
+                hint="Remove less, or allow the first layer and layers that shrink to be pruned.",
+                where="filter_pruning.pruning_target",
+            )
+        return self._channels.without(self._model, self._removed(share, whole))
 
     def _may_go(self, layer: Layer) -> bool:
         return (self._options.prune_first_conv or not layer.first) and (
@@ -120,22 +143,26 @@ class Pruning:
             for name, flops in self._flops.items()
         )
 
-    def _removed(self, level: float) -> Chosen:
-        """The weakest channels of each group, or of all, but for those that make it a multiple."""
-        removed = np.zeros(self._channels.count, bool)
-        below = int(level * len(self._order))
-        weak = np.zeros(self._channels.count, bool)
-        weak[self._order[:below]] = True
-        for group in self._groups:
+    def _removed(self, level: float, whole: Sizes) -> Chosen:
+        """The weakest channels of each group, or of all, but for those that make it a multiple.
+
+        `level` is the share of the filters that there were in the whole model, of which some may be gone.
+        """
+        removed, weak = (np.zeros(self._channels.count, bool) for _ in range(2))
+        stay = round((1 - level) * sum(whole.values()))
+        weak[self._order[: max(0, len(self._order) - stay)]] = True
+        for place, group in self._groups.items():
             count = len(group)
-            wanted = int(weak[group].sum()) if self._options.all_weights else level * count
+            wanted = int(weak[group].sum()) if self._options.all_weights else count - (1 - level) * whole[place]
             kept = -(-(count - wanted) // _MULTIPLE) * _MULTIPLE
             removed[group[: max(0, count - int(max(kept, 1)))]] = True
         return removed
 
 
-def _groups(found: Channels, kept: Iterable[Layer], worth: NDArray[np.float64]) -> Iterator[Numbers]:
+def _groups(found: Channels, kept: Iterable[Layer], worth: NDArray[np.float64]) -> dict[int, Numbers]:
     """Channels that stand in the same places of the same constants, the weakest first, without those of `kept`.
+
+    By a number that stands for these places, in every model that has the same constants.
 
     Some of each stay, so no constant is ever empty.
     """
@@ -151,9 +178,8 @@ def _groups(found: Channels, kept: Iterable[Layer], worth: NDArray[np.float64]) 
     by_place = defaultdict(list)
     for channel in np.flatnonzero(~staying):
         by_place[int(place[channel])].append(channel)
-    for members in by_place.values():
-        group = np.array(members)
-        yield group[np.argsort(worth[group], kind="stable")]
+    groups = {one: np.array(members) for one, members in by_place.items()}
+    return {one: group[np.argsort(worth[group], kind="stable")] for one, group in groups.items()}
 
 
 def _order(groups: Sequence[Numbers], worth: NDArray[np.float64]) -> Numbers:

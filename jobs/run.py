@@ -22,6 +22,7 @@ from jobs import (
     hardware,
     measure,
     methods,
+    numbers,
     pictures,
     plausibility,
     report,
@@ -308,8 +309,8 @@ def _doubt(pair: Pair, scores: Scores) -> str:
     if not pair.labelled or not plausibility.is_guessing(pair, value):
         return ""
     return (
-        f"The original model itself reaches only {value:.1%}, hardly more than guessing. Check the order of labels and"
-        " of colours, mean and scale before you trust anything below."
+        f"The original model itself reaches only {numbers.percent(value)}, hardly more than guessing. Check the order"
+        " of labels and of colours, mean and scale before you trust anything below."
     )
 
 

@@ -168,7 +168,7 @@ def _removed(prepared: Prepared, model: ov.Model, shape: Sequence[int], options:
     if options.algorithm != "filter_pruning":
         return ()
     flops, less = (complexity.total(distillation.fixed(one, shape)) for one in (prepared.model, model))
-    gone = f"Filters were removed until {1 - less / flops:.0%} of the FLOPs were gone"
+    gone = f"Filters were removed until {numbers.percent(1 - less / flops, 0)} of the FLOPs were gone"
     return (f"{gone}: {numbers.flops(flops)} before, {numbers.flops(less)} after.",)
 
 

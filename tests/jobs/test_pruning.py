@@ -7,6 +7,7 @@ from openvino import opset13 as ops
 
 from jobs import complexity
 from jobs.errors import BadOption, UnsupportedModel
+from jobs.numbers import percent
 from jobs.pruning import Pruning
 from jobs.spec import FilterPruning
 from tests.jobs import tiny
@@ -58,7 +59,26 @@ def test_as_many_flops_go_as_are_to(share: float, every: bool) -> None:
 def test_a_share_of_the_filters_of_each_layer() -> None:
     assert filters(pruning(network(16, 64, 40)).by_filters(0.5)) == [16, 32, 24]
     assert filters(pruning(network(16, 64, 40), prune_first_conv=True).by_filters(0.5)) == [8, 32, 24]
-    assert filters(pruning(network(16, 64, 40)).by_filters(0.99)) == [16, 8, 8]
+    assert filters(pruning(network(16, 64, 40)).by_filters(0.8)) == [16, 16, 8]
+
+
+@pytest.mark.parametrize("all_weights", [False, True])
+def test_share_of_filters_in_stages_is_that_at_once(all_weights: bool) -> None:
+    """Though each layer keeps a multiple of 8 in each of them."""
+    at_once = pruning(network(16, 64, 40), all_weights=all_weights).by_filters(0.5)
+    model = network(16, 64, 40)
+    sizes = pruning(model, all_weights=all_weights).sizes
+    for share in (0.2, 0.3, 0.4, 0.5):
+        model = pruning(model, all_weights=all_weights).by_filters(share, sizes)
+    if not all_weights:  # there, what rounding spares in one stage is not what it spares in the next
+        assert filters(model) == filters(at_once)
+    assert 16 + 104 / 2 <= sum(filters(model)) <= sum(filters(at_once))
+
+
+def test_share_of_filters_that_would_empty_a_layer_is_refused() -> None:
+    with pytest.raises(BadOption, match=r"At most 8\d.% of the filters that may go") as caught:
+        pruning(network(16, 64, 40)).by_filters(0.99)
+    assert caught.value.where == "filter_pruning.pruning_target"
 
 
 def test_layers_that_shrink_stay_unless_they_may_go() -> None:
@@ -108,7 +128,7 @@ def test_more_than_can_go_is_refused_with_what_can() -> None:
     found = pruning(network(16, 32, 16))
     most = found.budget.most
     assert 0.9 < most < 0.95
-    with pytest.raises(BadOption, match=f"At most {most:.0%} of the FLOPs") as caught:
+    with pytest.raises(BadOption, match=f"At most {percent(most, 0)} of the FLOPs") as caught:
         found.by_flops(found.budget.flops * 0.05)
     assert "first layer" in caught.value.hint and caught.value.where == "filter_pruning.pruning_flops_target"
 

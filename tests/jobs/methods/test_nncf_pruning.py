@@ -131,7 +131,7 @@ def test_as_much_is_removed_as_accuracy_allows(tmp_path: Path) -> None:
     assert made.status == "succeeded", made.failure
     assert made.before and made.after and made.before.flops and made.after.flops
     assert 0.3 < made.after.flops / made.before.flops <= 0.5
-    assert any("50% can go while no more than 1.00% of accuracy is lost" in note for note in made.notes)
+    assert any("50\u00a0% can go while no more than 1.00\u00a0% of accuracy is lost" in note for note in made.notes)
 
 
 def test_stopped_early_what_is_there_is_kept(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_stopped_early_what_is_there_is_kept(tmp_path: Path) -> None:
 def test_too_much_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     made = run.run(job(tmp_path, filter_pruning=FilterPruning(pruning_flops_target=0.99)))
     assert made.failure and made.failure.hint and not made.training
-    assert "of the FLOPs can be removed" in made.failure.message and "At most 0%" not in made.failure.message
+    assert "of the FLOPs can be removed" in made.failure.message and "At most 0\u00a0%" not in made.failure.message
 
 
 def test_a_model_of_which_nothing_can_go(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def watched(**accepted: float) -> tuple[str, list[str]]:
 
 def test_training_ends_when_little_enough_is_lost() -> None:
     trained, notes = watched(maximal_absolute_accuracy_degradation=0.11)
-    assert trained == "0" and any("10.00% is lost, and 11.00% was accepted" in note for note in notes)
+    assert trained == "0" and any("10.00\u00a0% is lost, and 11.00\u00a0% was accepted" in note for note in notes)
     assert any("decided on 10 of the 10 images that measure" in note for note in notes)
     assert watched(maximal_relative_accuracy_degradation=10.5)[0] == "0"
     assert watched(maximal_absolute_accuracy_degradation=0.05)[0] == "2" == watched()[0]
