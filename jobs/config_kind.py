@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-_NNCF_ROOT = frozenset({"order_of_parts", "base", "nncf_config", "accuracy_aware_training", "input_info"})
+_NNCF_ROOT = frozenset(
+    {"order_of_parts", "base", "nncf_config", "accuracy_aware_training", "input_info", "bootstrapNAS"}
+)
 
 
 def is_nncf(data: Mapping[str, JsonValue]) -> bool:

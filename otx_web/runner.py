@@ -16,9 +16,9 @@ from anyio import TASK_STATUS_IGNORED, CancelScope, CapacityLimiter, move_on_aft
 from anyio.abc import TaskStatus
 from pydantic import ValidationError
 
+from jobs import consistency, stopping
 from jobs import report as reports
 from jobs import spec as specs
-from jobs import stopping
 from jobs.errors import Crashed, DiskFull, JobError
 from jobs.findings import FILE_NAME as FINDINGS_NAME
 from jobs.findings import REQUEST_NAME, CheckRequest, Findings
@@ -80,7 +80,7 @@ class Runner:
 
     def rehearsal(self, spec: JobSpec) -> Path:
         """Where a job was, or will be, rehearsed."""
-        return self._settings.previews / hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:32]
+        return self._settings.previews / hashlib.sha256(_rehearsed(spec).model_dump_json().encode()).hexdigest()[:32]
 
     def progress(self, job: Summary) -> Progress:
         """How far it is."""
@@ -142,7 +142,7 @@ class Runner:
         await to_thread.run_sync(self._require, spec)
         directory = self.rehearsal(spec)
         limits = spec.limits.model_copy(update={"wall_seconds": min(PREVIEW_SECONDS, spec.limits.wall_seconds)})
-        request = CheckRequest(kind="job", source=spec.model, job=spec, limits=limits)
+        request = CheckRequest(kind="job", source=spec.model, job=_rehearsed(spec), limits=limits)
         async with self._checking.setdefault(directory.name, anyio.Lock()):
             return await self._answer(directory, request, [spec.model, spec.dataset])
 
@@ -406,6 +406,12 @@ class Runner:
 
 
 # --- files
+
+
+def _rehearsed(spec: JobSpec) -> JobSpec:
+    """The spec without what changes nothing in a rehearsal, so that it is tried once, and known for the job itself."""
+    keys = tuple(key for key in spec.config_keys if key.parameter in consistency.SCOPES)  # problems name their file
+    return spec.model_copy(update={"given": {}, "config_keys": keys, "max_drop": 0.01})
 
 
 def _clear(directory: Path, names: Iterable[str]) -> None:

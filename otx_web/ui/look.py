@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from jobs import consistency, model_settings, templates
+from jobs import model_settings, templates
 from jobs.errors import JobError
 from jobs.findings import Problem
 from jobs.spec import JobSpec, TaskName
@@ -131,9 +131,3 @@ def _first_method(task: str, template: str) -> str:
     except JobError:
         return ""
     return next((name for name in settings_form.METHODS if name in offered), "")
-
-
-def rehearsed(spec: JobSpec) -> JobSpec:
-    """The spec without what changes nothing in a rehearsal, so that it is tried once."""
-    keys = tuple(key for key in spec.config_keys if key.parameter in consistency.SCOPES)  # problems name their file
-    return spec.model_copy(update={"given": {}, "config_keys": keys, "max_drop": 0.01})

@@ -317,7 +317,7 @@ async def rehearse(
         return Markup(), trial.note(now), gr.update(interactive=False)
     stop(trials, request)
     try:
-        spec = look.rehearsed(now.spec(services))
+        spec = now.spec(services)
         found = await _try(services.runner.preview(spec), trials, request)
     except JobError as error:
         return Markup(), parts.notice(error.message, "bad", error.hint), gr.update(interactive=False)

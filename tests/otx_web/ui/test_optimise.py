@@ -360,7 +360,7 @@ async def test_model_is_looked_into_again_when_its_settings_changed(
 
 async def test_rehearsal_shows_what_the_original_sees(house: Services, visit: Visit, pair: Mapping[Kind, str]) -> None:
     address = settle(house, visit, "set=stat_subset_size%3D7", **pair).address
-    spec = look.rehearsed(look.look(house, optimise.draft.read(address), "local").spec(house))
+    spec = look.look(house, optimise.draft.read(address), "local").spec(house)
     async with serving(house):
         pictures, *_ = await optimise.rehearse(house, {}, address, "", visit())
     assert f'src="files/previews/{house.runner.rehearsal(spec).name}/pictures/00.png"' in pictures
