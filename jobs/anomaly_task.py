@@ -41,6 +41,7 @@ def make(name: TaskName, title: str, how: How) -> Task:
         thresholds=Thresholds(
             settle=anomaly_thresholds.settle,
             refit=anomaly_thresholds.refit,
+            matched=anomaly_thresholds.matched,
             compared=anomaly_thresholds.compared,
             histograms=partial(anomaly_histograms.histograms, how=how),
             head=anomaly_head.names,

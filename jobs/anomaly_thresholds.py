@@ -159,24 +159,39 @@ def refit(bound: Bound, normal: Images, before: Ask, after: Ask) -> Settled:
     pixels = normal()
     images, _ = _all(pixels)
     said, says = before(images), after(images)
-    one, other = np.sort(image_scores(said)), np.sort(image_scores(says))
-    stretch = _spread(other) / _spread(one) if _spread(one) > 0 and _spread(other) > 0 else 1.0
-    scale = bound.image.scale * stretch
-    image = Threshold(same_rank(bound.image.value, one, other), scale)
-    pixel = bound.pixel
-    if pixel is not None:
-        step = _step(said)
-        flat = [np.sort(np.concatenate([whole.ravel()[::step] for _, whole in each])) for each in (said, says)]
-        pixel = Threshold(same_rank(pixel.value, *(each.astype(np.float64) for each in flat)), scale)
+    image, pixel = _ranked(bound, bound.image, said, says)
     info = model_info(image, pixel)
     if bound.low is not None:
-        low = same_rank(bound.low, one, other)
-        info |= {"min": _text(low), "max": _text(low + scale)}
+        low = same_rank(bound.low, *(np.sort(image_scores(each)) for each in (said, says)))
+        info |= {"min": _text(low), "max": _text(low + image.scale)}
     note = (
         f"Thresholds were fitted anew for the optimised model, on {len(pixels)} normal images that measure nothing and"
         f" copies with patches over them: {_words(bound.image, bound.pixel)} became {_words(image, pixel)}."
     )
     return Settled(made_of(bound, image, pixel), info, (note,))
+
+
+def matched(bound: Bound, before: Sequence[Prediction], after: Sequence[Prediction]) -> Bound:
+    """The same from what both said of any images, for a model that is only tried: neither is asked anything."""
+    assert isinstance(bound, AnomalyBound)
+    if bound.image is None or bound.sealed:
+        return made_of(bound, bound.image, bound.pixel)
+    return made_of(bound, *_ranked(bound, bound.image, before, after))
+
+
+def _ranked(
+    bound: AnomalyBound, image: Threshold, said: Sequence[Prediction], says: Sequence[Prediction]
+) -> tuple[Threshold, Threshold | None]:
+    """Of images, which the original has as `image`, and of pixels: those of the same rank among the answers."""
+    one, other = np.sort(image_scores(said)), np.sort(image_scores(says))
+    stretch = _spread(other) / _spread(one) if _spread(one) > 0 and _spread(other) > 0 else 1.0
+    scale = image.scale * stretch
+    pixel = bound.pixel
+    if pixel is not None:
+        step = _step(said)
+        flat = [np.sort(np.concatenate([whole.ravel()[::step] for _, whole in each])) for each in (said, says)]
+        pixel = Threshold(same_rank(pixel.value, *(each.astype(np.float64) for each in flat)), scale)
+    return Threshold(same_rank(image.value, one, other), scale), pixel
 
 
 def same_rank(value: float, one: Floats, other: Floats) -> float:

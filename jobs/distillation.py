@@ -164,6 +164,7 @@ class Watch:
         """`epochs` are those of all trainings. The model before each is told with the number of the last one."""
         assert prepared.validation is not None
         self.epochs: list[events.Epoch] = []
+        self._per_image: dict[int, Array] = {}
         self._validation, self._most, self._emit = prepared.validation, epochs, emit
         self._places = self._validation.part(min(1.0, _WATCHED / self._validation.size), seed=1)
         original = self._validation.original(self._places, labels=True)
@@ -189,6 +190,7 @@ class Watch:
                 best=epoch.best,
             )
             self.epochs.append(event)
+            self._per_image[epoch.number] = evaluation.per_image
             self._emit(event)
             return self._enough(evaluation.value, options) if options is not None and epoch.best else ""
 
@@ -223,15 +225,25 @@ class Watch:
     def harm(self, trained: "Trained") -> str:
         """What a training lost on the watched images from its start to its best, in words; empty where it lost nothing.
 
-        Few images held out can say that the outputs have come nearer while the answers went astray.
+        Few images held out can say that the outputs have come nearer while the answers went astray. To be better than
+        the original is luck, which is no loss when it goes; nor is what single images make likely by chance.
         """
-        before, after = self._metric(trained.epochs[0].number), self._metric(trained.best.number)
-        if before is None or after is None or self._lost(after) <= self._lost(before):
+        start, best = trained.epochs[0].number, trained.best.number
+        before, after = self._metric(start), self._metric(best)
+        if before is None or after is None:
+            return ""
+        lost = max(self._lost(after), 0.0) - max(self._lost(before), 0.0)
+        if lost <= 0 or lost <= _by_chance(self._per_image[best] - self._per_image[start]):
             return ""
         return f"{percent(before)} before and {percent(after)} after, on {len(self._places)} images"
 
     def _metric(self, number: int) -> float | None:
         return next((one.metric for one in reversed(self.epochs) if one.number == number), None)
+
+
+def _by_chance(differences: Array) -> float:
+    """[n], of single images: the standard error of their mean."""
+    return float(differences.std(ddof=1)) / math.sqrt(len(differences)) if len(differences) > 1 else 0.0
 
 
 def _known(value: float) -> float | None:

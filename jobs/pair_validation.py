@@ -13,7 +13,7 @@ from jobs.division import in_proportion
 from jobs.methods import Evaluation
 from jobs.pair import Pair
 from jobs.predictions import Chosen, Prediction
-from jobs.tasks import Scores
+from jobs.tasks import Bound, Scores
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PairValidation:
 
     def original(self, places: Sequence[int], *, labels: bool) -> Evaluation:
         """What the float model is worth. Asks it nothing: that is known."""
-        return self._evaluation(Chosen(self.before, places), places, labels)
+        return self._evaluation(Chosen(self.before, places), places, labels, self.pair.bound)
 
     def evaluate(
         self,
@@ -54,10 +54,13 @@ class PairValidation:
         """What a model is worth that a method made of the float model, as it runs on the job's device."""
         compiled = measure.compile_for(self.pair.entry.embed(model), self.device, "throughput")
         found = measure.predictions(compiled, self.images, self.pair.bound, self.scratch, progress, places=places)
-        return self._evaluation(found, places, labels)
+        thresholds, bound = self.pair.task.thresholds, self.pair.bound
+        if thresholds is not None:  # those of the original would judge where scores moved to, not what they tell apart
+            bound = thresholds.matched(bound, Chosen(self.before, places), found)
+        return self._evaluation(found, places, labels, bound)
 
-    def _evaluation(self, found: Sequence[Prediction], places: Sequence[int], labels: bool) -> Evaluation:
-        task, bound = self.pair.task, self.pair.bound
+    def _evaluation(self, found: Sequence[Prediction], places: Sequence[int], labels: bool, bound: Bound) -> Evaluation:
+        task = self.pair.task
         scores: Scores = task.score(found, self._truth(tuple(places), labels and self.pair.labelled), bound)
         primary = task.metrics[0]
         return Evaluation(

@@ -170,13 +170,14 @@ def _place(parameter: Parameter, plain: Sequence[str]) -> tuple[bool, int]:
     return True, _ORDER.index(parameter.group) if parameter.group in _ORDER else len(_ORDER)
 
 
-_ANOMALY = {"learning_rate": 5e-4, "epochs": 30}
+_ANOMALY = {"learning_rate": 5e-4, "epochs": 30, "batch_size": 8}
 _TRAINING: Mapping[str, Mapping[str, float]] = {
     "instance_segmentation": {"epochs": 30},
     **dict.fromkeys(("anomaly_classification", "anomaly_detection", "anomaly_segmentation"), _ANOMALY),
 }
 """By the task, what its samples needed. Masks take longer to learn than classes; where features are compared, every
-difference counts, and normal images are few: larger steps, and more of them."""
+difference counts, and normal images are few: larger steps, and more of them. A template's own batch was for a network
+that does not learn, or for another loss."""
 
 
 def _said_by_otx(template: Template, method: str) -> dict[str, _Value]:

@@ -14,7 +14,7 @@ import openvino as ov
 
 from jobs import complexity, distillation, events, filter_removal, ignored, nncf_groups, numbers, optional_torch
 from jobs.distillation import Images, Watch
-from jobs.methods import Cost, Load, Method, Optimised, Prepared, nncf_qat, pot_default
+from jobs.methods import Cost, Load, Method, Optimised, Prepared, nncf_qat
 from jobs.spec import Ignored, NncfPruning
 
 _FLOAT = 0.7
@@ -116,7 +116,7 @@ def _quantized(
 ) -> Optimised:
     """What was made in 8 bits, trained once more; its zeros stay."""
     now = replace(prepared, model=made.model)
-    quantized = pot_default.quantize(now, options, lambda event: None, float_weights=True)
+    quantized = nncf_qat.quantize(now, options, lambda event: None)
     taught = nncf_qat.teach(
         quantized,
         prepared,
@@ -187,7 +187,7 @@ def _rehearsed(prepared: Prepared, options: NncfPruning, images: Images, emit: e
     made = Optimised(model=model, applied=_applied(options), notes=notes, load=load)
     if not options.enable_quantization:
         return made
-    quantized = pot_default.quantize(replace(prepared, model=model), options, emit, float_weights=True)
+    quantized = nncf_qat.quantize(replace(prepared, model=model), options, emit)
     student, teacher = distillation.lifted(quantized.model, prepared.model, shape, options.ignored.scope)
     load = _larger(load, training.load(student, teacher, images, plan))
     nncf_groups.store_weights(quantized.model)

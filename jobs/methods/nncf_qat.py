@@ -5,7 +5,8 @@ graph is lifted into PyTorch with a learned step in every quantizer, and trained
 was learned goes back into the quantized model, which therefore keeps its operations, its names and its speed.
 
 Known to be otherwise than in NNCF 2: quantizers lie where OpenVINO's backend puts them; batch normalisation has become
-part of the weights before, so there is nothing to adapt; and what trains is the loss to the float model.
+part of the weights before, so there is nothing to adapt; and what trains is the loss to the float model. Otherwise than
+POT's, a quantizer has no levels below zero where next to nothing is there (`jobs.unsigned`).
 """
 
 from collections.abc import Collection
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import openvino as ov
 
-from jobs import distillation, events, ignored, nncf_groups, optional_torch
+from jobs import distillation, events, ignored, nncf_groups, optional_torch, unsigned
 from jobs.distillation import Images, Watch
 from jobs.methods import Cost, Method, Optimised, Prepared, pot_default
 from jobs.methods.pot_default import Quantized
+from jobs.samples import count
 from jobs.spec import NncfQat
 from jobs.spec import Trained as Options
 
@@ -32,7 +34,7 @@ def apply(prepared: Prepared, options: NncfQat, emit: events.Emit) -> Optimised:
     """Quantize, then train. Raises what `pot_default` raises, and UnsupportedModel where nothing can be trained."""
     ignored.require(prepared.model, options.ignored)
     calibrating = distillation.share(emit, 0.0, _CALIBRATING)
-    quantized = pot_default.quantize(prepared, options, calibrating, float_weights=True)
+    quantized = quantize(prepared, options, calibrating)
     optional_torch.want()  # PyTorch takes seconds to import, and only what trains needs it
     images = Images(prepared, options.images)
     if prepared.validation is None:
@@ -59,6 +61,19 @@ def apply(prepared: Prepared, options: NncfQat, emit: events.Emit) -> Optimised:
         notes=(*quantized.notes, *taught.notes),
         training=tuple(watch.epochs),
     )
+
+
+def quantize(prepared: Prepared, options: Options, emit: events.Emit) -> Quantized:
+    """Where training begins: as POT does it, but for signs that quantizers do not need. Weights are not stored yet."""
+    quantized = pot_default.quantize(prepared, options, emit, float_weights=True)
+    model, unsigned_ones = unsigned.without_sign(quantized.model)
+    if not unsigned_ones:
+        return quantized
+    note = (
+        f"{count(unsigned_ones, 'quantizer')} had half of their levels for values below zero, where next to nothing is:"
+        " all of them are for those above now."
+    )
+    return replace(quantized, model=model, notes=(*quantized.notes, note))
 
 
 @dataclass(frozen=True)

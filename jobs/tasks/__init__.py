@@ -99,6 +99,8 @@ class Thresholds:
     """(bound, normal images that measure nothing, the original) to the thresholds that the original lacks."""
     refit: Callable[[Bound, Images, Ask, Ask], Settled]
     """(bound, such images, the original, the optimised model) to thresholds of the optimised model."""
+    matched: Callable[[Bound, Sequence[Prediction], Sequence[Prediction]], Bound]
+    """(bound, what the original and a model that is only tried said of the same images) to the bound of the latter."""
     compared: Callable[[Scores, Scores], tuple[str, ...]]
     """What the optimised model is worth with the original's thresholds and with its own, in words."""
     histograms: Callable[[Sequence[Prediction], Sequence[Prediction], Any, Bound, Bound], tuple[ScoreHistogram, ...]]
