@@ -68,6 +68,17 @@ def test_thresholds_follow_the_scores(seen: Callable[[Any], Any]) -> None:
         assert ((whole >= 30) == (map_ >= found.pixel.value)).mean() > 0.97
 
 
+def test_model_that_is_tried_gets_thresholds_without_being_asked() -> None:
+    bound = replace(BOUND, image=Threshold(40, 200), pixel=Threshold(30, 200))
+    images, _ = anomaly_thresholds.patched(pictures())
+    halved = asking(lambda distance: distance * 0.5 + 3)
+    found = anomaly_thresholds.matched(bound, original(images), halved(images))
+    assert isinstance(found, AnomalyBound) and found.image and found.pixel and found.original == bound
+    assert (found.image.value, found.image.scale, found.pixel.value) == pytest.approx((23, 100, 18), abs=1)
+    sealed = anomaly_thresholds.matched(replace(bound, sealed=True), original(images), halved(images))
+    assert isinstance(sealed, AnomalyBound) and sealed.image == bound.image
+
+
 def test_thresholds_stay_where_the_scores_do() -> None:
     settled = anomaly_thresholds.refit(BOUND, pictures, original, original)
     found = settled.bound

@@ -463,7 +463,8 @@ def test_training_goes_faster_where_features_are_compared() -> None:
     found = {one.name: one for one in templates.parameters(templates.load("anomaly_detection", "generic"), "nncf_qat")}
     assert (found["learning_rate"].value, found["learning_rate"].source) == ("0.0005", "OTX Web")
     options = templates.resolve(templates.load("anomaly_detection", "padim"), "nncf_qat", given={"epochs": "4"}).options
-    assert isinstance(options, NncfQat) and (options.learning_rate, options.epochs) == (5e-4, 4)
+    assert isinstance(options, NncfQat)
+    assert (options.learning_rate, options.epochs, options.batch_size) == (5e-4, 4, 8)
 
 
 def test_training_takes_no_file_of_pot() -> None:

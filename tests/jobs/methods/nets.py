@@ -41,6 +41,18 @@ def convolutions() -> ov.Model:
     return model
 
 
+def swishing() -> ov.Model:
+    """Two convolutions with Swish between them."""
+    rng = np.random.default_rng(2)
+    x = op.parameter([1, 3, 16, 16], np.float32, name="x")
+    x.output(0).get_tensor().set_names({"x"})
+    node = op.convolution(x, _constant(rng, 8, 3, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1], name="conv0")
+    node = op.swish(op.add(node, _constant(rng, 1, 8, 1, 1)), name="swish")
+    node = op.convolution(node, _constant(rng, 5, 8, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1], name="conv1")
+    out = op.reduce_mean(op.add(node, _constant(rng, 1, 5, 1, 1)), op.constant(np.array([2, 3])), name="pool")
+    return ov.Model([op.result(out, name="out")], [x], "swishing")
+
+
 def attention() -> ov.Model:
     """Self-attention over 16 patches, with its normalisations."""
     rng = np.random.default_rng(1)

@@ -1,6 +1,7 @@
 """Quantization-aware training as whole jobs on a model of three classes."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from jobs.methods import Evaluation, Prepared, nncf_qat, pot_default
 from jobs.report import Report
 from jobs.spec import Ignored, Limits, NncfQat, Options, PotDefault
 from tests.jobs import tiny
-from tests.jobs.methods.nets import attention, prepared
+from tests.jobs.methods.nets import attention, prepared, swishing
 
 OPTIONS = NncfQat(stat_subset_size=12, train_images=24, epochs=2, batch_size=8)
 
@@ -103,6 +104,23 @@ def test_what_is_left_in_float_by_name_is_not_trained() -> None:
     assert len(free) == 2 and len(frozen) == 1
 
 
+def test_quantizer_behind_swish_uses_all_its_levels() -> None:
+    """After training too, and the rest of the model is POT's."""
+    model = swishing()
+    given = [
+        {"x": 200 * np.random.default_rng(one).normal(0, 1, (1, 3, 16, 16)).astype(np.float32)} for one in range(8)
+    ]
+    ready = Prepared(model, given, 8)
+    start = nncf_qat.quantize(ready, OPTIONS, lambda event: None)
+    assert "1 quantizer had half of their levels" in start.notes[-1]
+    made = nncf_qat.apply(replace(ready, validation=Falling()), OPTIONS, lambda event: None)
+    behind = [op for op in made.model.get_ops() if op.get_type_name() == "FakeQuantize"]
+    lows = [float(np.min(op.input_value(1).get_node().get_data())) for op in behind]
+    assert lows.count(0.0) == 1 and len(lows) > 1
+    plain = pot_default.apply(ready, PotDefault(), lambda event: None)
+    assert [op.get_type_name() for op in plain.model.get_ops()] == [op.get_type_name() for op in made.model.get_ops()]
+
+
 # --- rehearsed
 
 
@@ -187,6 +205,45 @@ def test_what_is_done_before_the_first_epoch_is_told() -> None:
     assert list(dict.fromkeys(asides)) == ["models made ready to train", "images compared", "images measured"]
     counted = [event.share for event in told if isinstance(event, events.Progress) and not event.aside]
     assert counted == sorted(counted), "the bar goes up once"
+
+
+class Told(Falling):
+    """Images on which models are worth what is said; what they lose lies in as many of them as `few`."""
+
+    def __init__(self, *values: float, few: int) -> None:
+        self.values, self.few = iter(values), few
+
+    def evaluate(
+        self,
+        model: ov.Model,
+        places: Sequence[int],
+        *,
+        labels: bool,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> Evaluation:
+        value = next(self.values)
+        each = np.ones(self.size)
+        each[: self.few] -= (1 - value) * self.size / self.few
+        return Evaluation(value, each, np.zeros(self.size))
+
+
+@pytest.mark.parametrize(
+    ("validation", "kept"),
+    [
+        (Told(1.2, 1.1, few=10), "1"),
+        (Told(0.9, 0.85, few=1), "1"),
+        (Told(0.9, 0.85, few=10), "0"),
+    ],
+    ids=["better than the original by luck", "one image that fell out otherwise", "every image lost"],
+)
+def test_harm_is_what_is_lost_and_not_by_chance(validation: Told, kept: str) -> None:
+    given = [
+        {"image": np.random.default_rng(place).uniform(0, 255, (1, 3, 16, 16)).astype(np.float32)} for place in range(8)
+    ]
+    options = OPTIONS.model_copy(update={"learning_rate": 1e-4, "epochs": 1})
+    made = nncf_qat.apply(Prepared(tiny.classifier(), given, 8, validation=validation), options, lambda event: None)
+    assert made.training[-1].best, "its outputs came nearer"
+    assert made.applied["best_epoch"] == kept
 
 
 def watched(**accepted: float) -> tuple[str, list[str]]:
