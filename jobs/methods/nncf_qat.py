@@ -70,8 +70,8 @@ def quantize(prepared: Prepared, options: Options, emit: events.Emit) -> Quantiz
     if not unsigned_ones:
         return quantized
     note = (
-        f"{count(unsigned_ones, 'quantizer')} had half of their levels for values below zero, where next to nothing is:"
-        " all of them are for those above now."
+        f"Half of the levels of {count(unsigned_ones, 'quantizer')} were for values below zero, where next to nothing"
+        " is: all of them are for those above now."
     )
     return replace(quantized, model=model, notes=(*quantized.notes, note))
 

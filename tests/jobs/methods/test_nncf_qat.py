@@ -112,7 +112,7 @@ def test_quantizer_behind_swish_uses_all_its_levels() -> None:
     ]
     ready = Prepared(model, given, 8)
     start = nncf_qat.quantize(ready, OPTIONS, lambda event: None)
-    assert "1 quantizer had half of their levels" in start.notes[-1]
+    assert "Half of the levels of 1 quantizer" in start.notes[-1]
     made = nncf_qat.apply(replace(ready, validation=Falling()), OPTIONS, lambda event: None)
     behind = [op for op in made.model.get_ops() if op.get_type_name() == "FakeQuantize"]
     lows = [float(np.min(op.input_value(1).get_node().get_data())) for op in behind]
