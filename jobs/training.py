@@ -29,6 +29,9 @@ from jobs.predictions import Array
 
 _STEP_RATE = 3.0
 """How much faster the logarithms of quantizers' steps learn than weights: theirs is a relative change."""
+_USUAL_WEIGHT = 0.02
+"""Root mean square of a layer's weights. Adam's steps are as long whatever they step on, so that weights much smaller,
+as the first layer has where pixels of 0 to 255 come in as they are, would be lost in a few of them."""
 _LARGEST_GRADIENT = 10.0
 _MOMENTUM = 0.9
 _STEP_BYTES = 1 << 30
@@ -232,7 +235,10 @@ class _Training:
         self._optimizer = _optimizer(
             plan,
             [
-                {"params": weights, "lr": plan.learning_rate, "weight_decay": plan.weight_decay},
+                *(
+                    {"params": [one], "lr": plan.learning_rate * _pace(one), "weight_decay": plan.weight_decay}
+                    for one in weights
+                ),
                 {"params": steps, "lr": plan.learning_rate * _STEP_RATE, "weight_decay": 0.0},
             ],
         )
@@ -261,14 +267,14 @@ class _Training:
                     raise Diverged(f"The loss is no number (NaN or infinite) at step {step} of epoch {number}.")
                 loss.backward()
                 total += loss.item() * len(chosen)
+                seen += len(part)
+                progress(before + seen, len(self._training) * self._plan.epochs)
             if self._extra is not None:
                 self._extra().backward()
             nn.utils.clip_grad_norm_(self._all, _LARGEST_GRADIENT)
             self._optimizer.step()
             self._schedule.step()
             self._after_step()
-            seen += len(chosen)
-            progress(before + seen, len(self._training) * self._plan.epochs)
             if stop():
                 break
         return total / max(1, seen)
@@ -365,6 +371,13 @@ class _Training:
 
 def _optimizer(plan: Plan, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, momentum=_MOMENTUM) if plan.optimizer == "SGD" else torch.optim.AdamW(groups)
+
+
+def _pace(weights: Tensor) -> float:
+    """The share of the learning rate that weights can take; biases and slopes, of one value a channel, take all."""
+    if weights.numel() <= max(weights.shape, default=1):
+        return 1.0
+    return min(1.0, float(weights.detach().square().mean().sqrt()) / _USUAL_WEIGHT)
 
 
 def _at_once(batch: int, image_bytes: int, room: int) -> int:

@@ -194,6 +194,12 @@ def test_epoch_that_goes_astray_is_undone_and_steps_get_smaller() -> None:
     assert trained.best.number > trained.astray[-1] and trained.best.held_out < first
 
 
+def test_small_weights_take_shorter_steps_than_usual_ones_and_biases() -> None:
+    """As those have that see pixels of 0 to 255: a few steps as long as all others' would undo them."""
+    shapes = {(4, 3, 3, 3): 0.002, (4, 3): 0.05, (1, 4, 1, 1): 1e-4}
+    assert [training._pace(torch.full(*one)) for one in shapes.items()] == pytest.approx([0.1, 1.0, 1.0])
+
+
 def averages(shape: list[int], axis: int) -> ov.Model:
     """A convolution, and the mean of each channel after a reshape."""
     entry = ops.parameter([1, 3, 16, 16], np.float32, name="image")
