@@ -260,8 +260,8 @@ class Workers:
             "HF_HUB_OFFLINE": "1",
             "DO_NOT_TRACK": "1",
             "MPLBACKEND": "Agg",
-            # Threads of PyTorch that wait leave the processor to others, after some 10 µs: layers of small networks take
-            # no longer, and to sleep and be woken between them made a training last 1.4 times as long.
+            # Threads of PyTorch that wait leave the processor to others, after some 10 µs. Layers of small networks
+            # take no longer, and to sleep and be woken between them made a training last up to 1.4 times as long.
             "OMP_WAIT_POLICY": "PASSIVE",
             "GOMP_SPINCOUNT": "10000",
         }
