@@ -112,6 +112,10 @@ _ORDER = (
 _MEANINGLESS = ("weights.range_estimator.min.aggregator", "weights.range_estimator.max.aggregator")
 LABELS_TRAIN = ("classification", "segmentation")
 """Tasks whose labels can be learned from whatever the network: elsewhere the loss belongs to the network's own code."""
+ELSEWHERE: Mapping[str, str] = {
+    "label_loss": "Labels can train classifiers and semantic segmentation, with the methods of NNCF."
+}
+"""Settings that most tasks do not have, and which do."""
 _OTX = "OTX"
 _DEFAULTS = {"pot_default": "POT", "pot_accuracy_aware": "POT", "weights": "NNCF"}
 """Whose defaults a method has; those of methods that train are our own."""
@@ -383,11 +387,7 @@ def _given(known: Mapping[str, Parameter], name: str, text: str, warnings: list[
     parameter = known.get(name)
     if parameter is None:
         near = get_close_matches(name, known, 1, 0.5)
-        hint = pot_config.explain(name) or (f"Did you mean {near[0]}?" if near else "")
-        if name == "label_loss":
-            hint = (
-                "Labels can train classifiers and semantic segmentation. Here training learns from the original alone."
-            )
+        hint = ELSEWHERE.get(name) or pot_config.explain(name) or (f"Did you mean {near[0]}?" if near else "")
         raise BadOption(f"There is no setting “{name}”.", hint=hint, where=name)
     if name == "preset" and text.strip().lower() in _PRESETS:
         preset = _PRESETS[text.strip().lower()]

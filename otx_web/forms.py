@@ -119,7 +119,13 @@ def look(
     supposed = model.supposed.get(task, {}) if model else {}
     of_model, of_job = templates.model_parameters(found, info, supposed), templates.job_parameters(found)
     names = [one.name for one in (*of_method, *of_model, *of_job)]
-    messages |= {name: unknown("setting", name, names) for name in given if name not in names}
+    messages |= {
+        name: f"There is no setting “{name}” here. {templates.ELSEWHERE[name]}"
+        if name in templates.ELSEWHERE
+        else unknown("setting", name, names)
+        for name in given
+        if name not in names
+    }
     resolved, wrong = _resolve(found, method, of_method, given, config, recipe)
     messages |= wrong
     usable = {name: text.strip() for name, text in given.items()}

@@ -117,6 +117,7 @@ def test_old_names_of_values_that_the_method_knows_are_fine(build: Callable[...,
 
 def test_unknown_setting_names_the_nearest(build: Callable[..., JobSpec]) -> None:
     messages = wrong(build, {"stat_subset_sise": "3", "mean": "1", "qqq": "1"})
+    assert "train classifiers" in wrong(build, {"label_loss": "1"})["label_loss"], "which POT does not"
     assert messages["stat_subset_sise"] == "There is no setting “stat_subset_sise”. Did you mean stat_subset_size?"
     assert messages["qqq"] == "There is no setting “qqq”."
 
