@@ -174,6 +174,10 @@ class Falling:
         labels: bool,
         progress: Callable[[int], None] = lambda done: None,
     ) -> Evaluation:
+        return self.worth()
+
+    def worth(self) -> Evaluation:
+        """Of the next model."""
         self.value -= 0.1
         return Evaluation(self.value, np.full(self.size, self.value), np.ones(self.size))
 
@@ -213,14 +217,7 @@ class Told(Falling):
     def __init__(self, *values: float, few: int) -> None:
         self.values, self.few = iter(values), few
 
-    def evaluate(
-        self,
-        model: ov.Model,
-        places: Sequence[int],
-        *,
-        labels: bool,
-        progress: Callable[[int], None] = lambda done: None,
-    ) -> Evaluation:
+    def worth(self) -> Evaluation:
         value = next(self.values)
         each = np.ones(self.size)
         each[: self.few] -= (1 - value) * self.size / self.few
